@@ -1,0 +1,111 @@
+"""The dataset folder: `images/<category>/<sha256[:16]>.<ext>` and `metadata.csv`.
+
+This is the Hugging Face ImageFolder convention (`file_name` is the first column), so that
+`datasets.load_dataset("imagefolder", ...)`, Kaggle and fastai read the folder as it is. `scraper`,
+`data_prep` and `training` meet only here.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+COLUMNS = (
+    "file_name", "category", "skos_concept", "uri", "url", "id", "source", "title", "creator",
+    "license", "license_url", "attribution", "query", "retrieved_at", "sha256", "perceptual_hash",
+    "width", "height", "status", "reject_reason", "group", "split", "label_source",
+)  # fmt: skip
+REQUIRED_COLUMNS = ("file_name", "category")
+NONE_CATEGORY = "none"
+
+
+class DatasetError(ValueError):
+    """The folder is not a usable dataset; the message says which row or file and what to do."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One row of `metadata.csv`.
+
+    Attributes:
+        path: the image file on disk.
+        category: knowledge slug, or `none` for a photo with no deity.
+        group: ties near-duplicates and views of one object; the row's own file name where the
+            column is empty, so that such a picture is a group of its own.
+        columns: the whole row as read, extra columns included.
+    """
+
+    path: Path
+    category: str
+    group: str
+    columns: dict[str, str] = field(repr=False, compare=False)
+
+
+def read_dataset(folder: Path, status: str = "kept") -> list[Picture]:
+    """Read the pictures of a dataset folder, in file order.
+
+    Args:
+        folder: a dataset folder.
+        status: keep rows of this status; a folder without the column counts as all kept.
+
+    Raises:
+        DatasetError: no folder, no `metadata.csv`, not UTF-8, a required column missing, a file
+            named twice, missing, or outside the folder, or no row left.
+    """
+    metadata = folder / "metadata.csv"
+    if not metadata.is_file():
+        raise DatasetError(f"{folder} is not a dataset folder: it has no metadata.csv")
+    try:
+        with metadata.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{metadata} is not UTF-8 ({error}); save it as UTF-8 CSV") from error
+    if missing := [name for name in REQUIRED_COLUMNS if rows and name not in rows[0]]:
+        raise DatasetError(f"{metadata} lacks the column(s) {', '.join(missing)}")
+    pictures, seen = [], set()
+    for number, row in enumerate(rows, start=2):
+        if row.get("status", status) != status:
+            continue
+        picture = _picture(folder, row, f"{metadata} line {number}")
+        if picture.path in seen:
+            raise DatasetError(f"{metadata} line {number}: {row['file_name']} is listed twice")
+        seen.add(picture.path)
+        pictures.append(picture)
+    if not pictures:
+        raise DatasetError(f"{metadata} lists no picture with status {status!r}")
+    return pictures
+
+
+def _picture(folder: Path, row: dict[str, str], where: str) -> Picture:
+    name, category = row["file_name"] or "", row["category"] or ""
+    relative = PurePosixPath(name)
+    if not name or relative.is_absolute() or ".." in relative.parts or "\\" in name:
+        raise DatasetError(f"{where}: file_name {name!r} must be a path inside the folder")
+    if not category:
+        raise DatasetError(f"{where}: {name} has no category")
+    path = folder / relative
+    if not path.is_file():
+        raise DatasetError(f"{where}: {name} does not exist")
+    return Picture(path, category, row.get("group") or name, row)
+
+
+def fingerprint(pictures: Iterable[Picture]) -> str:
+    """Identify a set of labelled pictures, whatever their order and folder.
+
+    Returns:
+        sha256 (hex) over the sorted (content hash, category) pairs; the `sha256` column is used
+        where filled, otherwise the file is hashed.
+    """
+    lines = sorted(
+        f"{picture.columns.get('sha256') or _sha256(picture.path)} {picture.category}"
+        for picture in pictures
+    )
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
