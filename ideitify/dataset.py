@@ -52,21 +52,27 @@ def read_dataset(folder: Path, status: str = "kept") -> list[Picture]:
         status: keep rows of this status; a folder without the column counts as all kept.
 
     Raises:
-        DatasetError: no folder, no `metadata.csv`, not UTF-8, a required column missing, a file
-            named twice, missing, or outside the folder, or no row left.
+        DatasetError: no folder, no `metadata.csv`, not UTF-8 or not CSV, a required column
+            missing, a row of another length, a file named twice, missing, or outside the folder,
+            or no row left.
     """
     metadata = folder / "metadata.csv"
     if not metadata.is_file():
         raise DatasetError(f"{folder} is not a dataset folder: it has no metadata.csv")
     try:
         with metadata.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
+            reader = csv.DictReader(file)
+            rows = [(reader.line_num, row) for row in reader]
     except UnicodeDecodeError as error:
         raise DatasetError(f"{metadata} is not UTF-8 ({error}); save it as UTF-8 CSV") from error
-    if missing := [name for name in REQUIRED_COLUMNS if rows and name not in rows[0]]:
+    except csv.Error as error:
+        raise DatasetError(f"{metadata} is not CSV: {error}") from error
+    if missing := [name for name in REQUIRED_COLUMNS if rows and name not in rows[0][1]]:
         raise DatasetError(f"{metadata} lacks the column(s) {', '.join(missing)}")
     pictures, seen = [], set()
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
+        if None in row or None in row.values():  # what `csv` does with a row too long or too short
+            raise DatasetError(f"{metadata} line {number} has not as many fields as the header")
         if row.get("status", status) != status:
             continue
         picture = _picture(folder, row, f"{metadata} line {number}")
@@ -80,7 +86,7 @@ def read_dataset(folder: Path, status: str = "kept") -> list[Picture]:
 
 
 def _picture(folder: Path, row: dict[str, str], where: str) -> Picture:
-    name, category = row["file_name"] or "", row["category"] or ""
+    name, category = row["file_name"], row["category"]
     relative = PurePosixPath(name)
     if not name or relative.is_absolute() or ".." in relative.parts or "\\" in name:
         raise DatasetError(f"{where}: file_name {name!r} must be a path inside the folder")

@@ -6,19 +6,19 @@ scraper) is read from these files; to add a deity, add one file.
 
 from __future__ import annotations
 
+import difflib
 import unicodedata
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-import frontmatter
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, HttpUrl, StringConstraints, ValidationError
 
 KNOWLEDGE_FOLDER = Path(__file__).resolve().parent.parent / "knowledge"
 
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+SLUG_PATTERN = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN)]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 LanguageTag = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 
@@ -57,8 +57,11 @@ class LookFor(_Strict):
 
     def __iter__(self) -> Iterator[tuple[str, list[str]]]:  # type: ignore[override]
         """Yield (aspect, phrases) for every aspect that has phrases."""
-        return ((aspect, getattr(self, aspect)) for aspect in type(self).model_fields
-                if getattr(self, aspect))
+        return (
+            (aspect, getattr(self, aspect))
+            for aspect in type(self).model_fields
+            if getattr(self, aspect)
+        )
 
 
 class LookAlike(_Strict):
@@ -70,7 +73,9 @@ class LookAlike(_Strict):
 
 class Festival(_Strict):
     name: Text
-    when: Text = Field(description="month and day in its own calendar, and roughly in the civil one")
+    when: Text = Field(
+        description="month and day in its own calendar, and roughly in the civil one"
+    )
     what: Text
 
 
@@ -124,7 +129,8 @@ class Entry(_Strict):
 
     def linked_slugs(self) -> set[str]:
         """Slugs of other entries that this one mentions in its fields."""
-        links = {link.deity for link in [*self.relations, *self.confused_with]}
+        links = {relation.deity for relation in self.relations}
+        links |= {look_alike.deity for look_alike in self.confused_with}
         return links | ({self.form_of} if self.form_of else set())
 
 
@@ -138,6 +144,9 @@ def parse_entry(slug: str, text: str) -> Entry:
     Raises:
         KnowledgeError: the YAML does not parse or a field is missing, unknown or malformed.
     """
+    import frontmatter  # slow to import, and recognising needs no entry
+    import yaml
+
     try:
         document = frontmatter.loads(text)
         return Entry(slug=slug, body=document.content, **document.metadata)
@@ -157,13 +166,19 @@ def load_entries(folder: Path = KNOWLEDGE_FOLDER) -> Mapping[str, Entry]:
     if not folder.is_dir():
         raise KnowledgeError(f"no knowledge folder at {folder}")
     entries = {
-        path.stem: parse_entry(path.stem, path.read_text(encoding="utf-8"))
-        for path in sorted(folder.glob("*.md"))
+        path.stem: parse_entry(path.stem, _text_of(path)) for path in sorted(folder.glob("*.md"))
     }
     for entry in entries.values():
         for missing in sorted(entry.linked_slugs() - entries.keys()):
             raise KnowledgeError(f"{entry.slug}.md links to {missing!r}, which has no file")
     return entries
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise KnowledgeError(f"{path.name} is not UTF-8 ({error}); save it as UTF-8") from error
 
 
 @cache
@@ -186,6 +201,16 @@ def find_entry(slug: str) -> Entry:
         ) from None
 
 
+def has_entry(slug: str) -> bool:
+    """Whether `slug` has a file among the entries that ship; none is read."""
+    return slug in _slugs()
+
+
+@cache
+def _slugs() -> frozenset[str]:
+    return frozenset(path.stem for path in KNOWLEDGE_FOLDER.glob("*.md"))
+
+
 def fold(text: str) -> str:
     """Casefold and strip diacritics of Latin letters, so that "śiva" finds "Shiva"'s spellings.
 
@@ -197,12 +222,22 @@ def fold(text: str) -> str:
 
 
 def search_entries(query: str, entries: Mapping[str, Entry] | None = None) -> list[Entry]:
-    """Entries whose slug or any name in any script contains `query`; names that start with it first."""
+    """Entries whose slug or a name in any script contains `query`.
+
+    First those that are named so, then those with a name that begins so, each in order of names.
+    """
     entries = knowledge() if entries is None else entries
     needle = fold(query.strip())
     ranked = []
     for entry in entries.values():
-        names = [fold(name) for name in (entry.slug, *entry.all_names())]
-        if any(needle in name for name in names):
-            ranked.append((not any(name.startswith(needle) for name in names), entry.name, entry))
+        found = [name for name in map(fold, (entry.slug, *entry.all_names())) if needle in name]
+        if found:
+            rank = 0 if needle in found else min(2 - name.startswith(needle) for name in found)
+            ranked.append((rank, entry.name, entry))
     return [entry for *_, entry in sorted(ranked, key=lambda item: item[:2])]
+
+
+def close_slugs(query: str) -> list[str]:
+    """Slugs of entries that are named or spelt like `query`, in any script; at most five."""
+    named = [entry.slug for entry in search_entries(query)] if query.strip() else []
+    return named[:5] or difflib.get_close_matches(query.casefold(), knowledge())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 from pydantic_settings import (
@@ -31,19 +32,27 @@ class Settings(BaseSettings):
         description="model bundle: a folder or hf://owner/repo@revision",
     )
     max_bytes: int = Field(
-        20 * 2**20, gt=0, description="largest photo in bytes; a phone's 50-megapixel JPEG has about 15 MB"
+        20 * 2**20,
+        gt=0,
+        description="largest photo in bytes; a phone's 50-megapixel JPEG has about 15 MB",
     )
     max_pixels: int = Field(
         120_000_000, gt=0, description="largest photo in pixels, against decompression bombs"
     )
     max_frames: int = Field(
-        1000, gt=0, description="most frames of an animation or pages of a TIFF; only the first is read"
+        1000,
+        gt=0,
+        description="most frames of an animation or pages of a TIFF; only the first is read",
     )
-    batch_size: int = Field(16, gt=0, description="photos per run of the model when many are recognised")
+    batch_size: int = Field(
+        16, gt=0, description="photos per run of the model when many are recognised"
+    )
     threads: int = Field(
         0, ge=0, description="threads of the model's session; 0 leaves it to onnxruntime"
     )
-    fetch_seconds: float = Field(10.0, gt=0, description="total time to fetch a picture from a pasted URL")
+    fetch_seconds: float = Field(
+        10.0, gt=0, description="total time to fetch a picture from a pasted URL"
+    )
     fetch_redirects: int = Field(5, ge=0, description="redirects followed for a pasted URL")
     allow_private: bool = Field(
         False, description="let pasted URLs reach private and loopback addresses; for tests only"
@@ -65,7 +74,7 @@ class Settings(BaseSettings):
 class _SecretsSection(TomlConfigSettingsSource):
     """The `[ideitify]` section; the file's other sections belong to Streamlit and other tools."""
 
-    def _read_file(self, file_path: Path) -> dict[str, object]:
+    def _read_file(self, file_path: Any) -> dict[str, Any]:
         return super()._read_file(file_path).get("ideitify", {})
 
 
