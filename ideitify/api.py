@@ -1,0 +1,294 @@
+"""The HTTP API: Starlette routes that the app's own process serves, described in `openapi.json`.
+
+    POST /api/identify            a photo -> the answer, as JSON
+    POST /api/heatmap             a photo -> where the model looked, as PNG
+    GET  /api/deities             the entries, searched and filtered
+    GET  /api/deities/{slug}      one entry
+    GET  /api/health              whether the model can be used
+    GET  /api/openapi.json        this, for programs
+
+A photo comes as the body itself or as the field `photo` of a form. It is held in memory while it is
+answered; nothing of it is stored, cached or logged. Every error is `{"error": reason, "detail":
+sentence}`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from time import perf_counter
+from typing import Any, NoReturn, TypeVar, get_args
+
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from ideitify.bundle import BundleError
+from ideitify.heatmap import HeatMapError, heat_map, heat_overlay
+from ideitify.knowledge import Entry, Tradition, close_slugs, has_entry, knowledge, search_entries
+from ideitify.openapi import document
+from ideitify.photo import PhotoError, open_photo
+from ideitify.recognizer import default_recognizer
+from ideitify.settings import settings
+
+WORKERS = min(4, os.cpu_count() or 1)  # photos in work at once; each may take its limit of memory
+MOST_WAITING = 64  # photos that wait for a worker; more are sent away, so that memory stays bounded
+FORM_BYTES = 64 * 1024  # what the rest of a form may take beside the photo
+FORM_FIELDS = 10
+MOST_CANDIDATES = 100
+HEATMAP_PHOTO_SIDE = 640  # pixels that a heat map's photo keeps at least, twice over
+
+T = TypeVar("T")
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class ApiError(Exception):
+    """An answer other than the one asked for.
+
+    Attributes:
+        status: of HTTP.
+        reason: short stable code for programs.
+        detail: sentence for people: what is wrong, what to do.
+    """
+
+    def __init__(self, status: int, reason: str, detail: str, **headers: str) -> None:
+        super().__init__(detail)
+        self.status, self.reason, self.detail, self.headers = status, reason, detail, headers
+
+
+async def identify(request: Request) -> Response:
+    """Recognise a photo."""
+    top = _integer(request, "top", default=5, most=MOST_CANDIDATES)
+    photo, name = await _receive_photo(request)
+    answer = await _workers.run(lambda: _identify(photo, top))
+    deities = f"{request.scope.get('root_path', '')}/api/deities"
+    explain = {known["deity"]: f"{deities}/{known['deity']}" for known in answer["candidates"]}
+    return _json({"file": name, **answer, "explain": explain})
+
+
+def _identify(photo: bytes, top: int) -> dict[str, Any]:
+    recognizer = default_recognizer()
+    started = perf_counter()
+    answer = recognizer.recognize(photo, top)
+    milliseconds = round(1000 * (perf_counter() - started), 1)
+    return {**answer.as_json(), "milliseconds": milliseconds}
+
+
+async def draw_heatmap(request: Request) -> Response:
+    """Draw where the model looked, for the deity asked for or its first candidate."""
+    deity = request.query_params.get("deity") or None
+    photo, _ = await _receive_photo(request)
+    picture = await _workers.run(lambda: _heatmap(photo, deity))
+    return Response(picture, media_type="image/png")
+
+
+def _heatmap(photo: bytes, deity: str | None) -> bytes:
+    recognizer = default_recognizer()
+    heat = heat_map(recognizer.recognize(photo), deity)
+    image = open_photo(photo, side=HEATMAP_PHOTO_SIDE, limits=recognizer.settings)
+    buffer = io.BytesIO()
+    overlay = heat_overlay(image, heat, recognizer.manifest.input.resize)
+    overlay.save(buffer, "PNG", compress_level=3)  # twice as fast as 6 and hardly larger
+    return buffer.getvalue()
+
+
+async def list_deities(request: Request) -> Response:
+    """List entries, all or those that match `q` and `tradition`."""
+    query = request.query_params.get("q", "")
+    tradition = request.query_params.get("tradition", "")
+    known = {name.casefold(): name for name in get_args(Tradition)}
+    if tradition and tradition.casefold() not in known:
+        raise ApiError(
+            422, "unknown_tradition", f"There is no {tradition!r}: {', '.join(known.values())}."
+        )
+    found = search_entries(query) if query.strip() else list(knowledge().values())
+    if tradition:
+        found = [entry for entry in found if entry.tradition == known[tradition.casefold()]]
+    base = f"{request.scope.get('root_path', '')}/api/deities"
+    return _json({"deities": [_summary(entry, base) for entry in found]})
+
+
+def _summary(entry: Entry, base: str) -> dict[str, Any]:
+    fields = {"slug", "name", "names", "also_known_as", "kind", "tradition", "family", "regions"}
+    return {**entry.model_dump(mode="json", include=fields), "url": f"{base}/{entry.slug}"}
+
+
+async def show_deity(request: Request) -> Response:
+    """Tell everything about one deity."""
+    slug = request.path_params["slug"]
+    if not has_entry(slug):
+        close = close_slugs(slug)
+        advice = f"did you mean {' or '.join(close)}?" if close else "/api/deities lists them all."
+        raise ApiError(404, "unknown_deity", f"There is no entry {slug!r}: {advice}")
+    return _json(knowledge()[slug].model_dump(mode="json"))
+
+
+async def tell_health(request: Request) -> Response:
+    """Tell whether the model can be used; loads it if need be."""
+    manifest = (await _workers.run(default_recognizer)).manifest
+    return _json(
+        {
+            "status": "ok",
+            "bundle": {
+                "name": manifest.name,
+                "created": manifest.created,
+                "labels": len(manifest.labels),
+            },
+        }
+    )
+
+
+async def describe_api(request: Request) -> Response:
+    """Describe this API."""
+    return _json(document())
+
+
+async def nothing_here(request: Request) -> NoReturn:
+    """Answer what would otherwise get the app's page."""
+    raise ApiError(404, "not_found", "There is nothing here: see /api/openapi.json.")
+
+
+async def _receive_photo(request: Request) -> tuple[bytes, str | None]:
+    """Return the photo's bytes and the name its sender gave it.
+
+    Raises:
+        ApiError: too large, or a form without a photo.
+    """
+    if request.headers.get("content-type", "").lower().startswith("multipart/"):
+        return await _photo_field(request)
+    async with aclosing(_bounded(request, settings().max_bytes)) as chunks:
+        return b"".join([chunk async for chunk in chunks]), None
+
+
+async def _photo_field(request: Request) -> tuple[bytes, str | None]:
+    async with aclosing(_bounded(request, settings().max_bytes + FORM_BYTES)) as chunks:
+        parser = _Form(request.headers, chunks, max_files=1, max_fields=FORM_FIELDS)
+        try:
+            form = await parser.parse()
+        except MultiPartException as error:
+            raise ApiError(400, "bad_form", f"The form cannot be read: {error.message}") from error
+    try:
+        file = form.get("photo")
+        if not isinstance(file, UploadFile):
+            raise ApiError(422, "no_photo", "The form must have a file in its field 'photo'.")
+        return await file.read(), file.filename or None
+    finally:
+        await form.close()
+
+
+class _Form(MultiPartParser):
+    spool_max_size = 0  # never on disk: photos are not stored
+
+
+async def _bounded(request: Request, most: int) -> AsyncGenerator[bytes]:
+    """The body in chunks, refused at the first byte too many and whatever its header promised."""
+    error = PhotoError("too_large", settings().max_bytes / 1e6)
+    promised = request.headers.get("content-length", "")
+    if promised.isdigit() and int(promised) > most:
+        raise error
+    received = 0
+    async for chunk in request.stream():
+        received += len(chunk)
+        if received > most:
+            raise error
+        yield chunk
+
+
+def _integer(request: Request, name: str, default: int, most: int) -> int:
+    text = request.query_params.get(name, str(default))
+    if not re.fullmatch("[0-9]{1,4}", text) or not 1 <= int(text) <= most:
+        raise ApiError(422, f"bad_{name}", f"{name} must be a number from 1 to {most}.")
+    return int(text)
+
+
+def _json(
+    content: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    return JSONResponse(content, status, headers)
+
+
+class _Workers:
+    """Runs what takes long beside the event loop, a few calls at once, the others in a queue."""
+
+    def __init__(self, at_once: int, most_waiting: int) -> None:
+        self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="ideitify-api")
+        self._most = at_once + most_waiting
+        self._calls = 0  # running or waiting
+
+    async def run(self, call: Callable[[], T]) -> T:
+        """Run `call` in a thread.
+
+        Raises:
+            ApiError: too many are waiting already.
+        """
+        if self._calls >= self._most:
+            detail = "Too many photos are waiting: try again in a few seconds."
+            raise ApiError(503, "busy", detail, **{"Retry-After": "5"})
+        self._calls += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+        finally:
+            self._calls -= 1
+
+
+_workers = _Workers(WORKERS, MOST_WAITING)
+
+
+class _Endpoint:
+    """An ASGI app for one path: calls the method's handler, turns errors into JSON."""
+
+    def __init__(self, **handlers: Handler) -> None:
+        self._handlers = handlers | ({"HEAD": handlers["GET"]} if "GET" in handlers else {})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            response = await self._respond(Request(scope, receive))
+        except ClientDisconnect:
+            return  # nobody is left to answer
+        response.headers["Cache-Control"] = "no-store"
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
+        try:
+            return await self._handler(request.method)(request)
+        except ApiError as error:
+            return _failure(error.status, error.reason, error.detail, error.headers)
+        except PhotoError as error:
+            return _failure(error.status, error.reason, str(error))
+        except HeatMapError as error:
+            return _failure(422, "unknown_deity", str(error))
+        except BundleError as error:
+            return _failure(503, "no_model", str(error))
+
+    def _handler(self, method: str) -> Handler:
+        if method not in self._handlers:
+            allowed = ", ".join(self._handlers)
+            raise ApiError(405, "bad_method", f"Use {allowed} here.", Allow=allowed)
+        return self._handlers[method]
+
+
+def _failure(
+    status: int, reason: str, detail: str, headers: dict[str, str] | None = None
+) -> Response:
+    return _json({"error": reason, "detail": detail}, status, headers)
+
+
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+routes: list[BaseRoute] = [
+    Route("/api/identify", _Endpoint(POST=identify)),
+    Route("/api/heatmap", _Endpoint(POST=draw_heatmap)),
+    Route("/api/deities", _Endpoint(GET=list_deities)),
+    Route("/api/deities/{slug}", _Endpoint(GET=show_deity)),
+    Route("/api/health", _Endpoint(GET=tell_health)),
+    Route("/api/openapi.json", _Endpoint(GET=describe_api)),
+    Route("/api/{rest:path}", _Endpoint(**dict.fromkeys(_METHODS, nothing_here))),
+]

@@ -1,0 +1,303 @@
+"""From a photo to an answer: the words of the whole system."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import numpy as np
+import onnxruntime
+from PIL import Image, ImageOps
+
+from ideitify.bundle import (
+    INPUT_NAME,
+    MODEL_NAME,
+    OUTPUT_NAMES,
+    BundleError,
+    InputSpec,
+    Manifest,
+    verify_bundle,
+)
+from ideitify.dataset import NONE_CATEGORY
+from ideitify.knowledge import has_entry
+from ideitify.photo import PhotoError, open_photo
+from ideitify.settings import Settings, settings
+
+T = TypeVar("T")
+R = TypeVar("R")
+Photo = str | Path | bytes | BinaryIO | Image.Image
+
+PAD_COLOUR = (124, 116, 104)  # the mean colour of ImageNet, so that padding looks like nothing
+
+
+class Verdict(StrEnum):
+    """The three honest answers."""
+
+    DEITY = "deity"
+    UNSURE = "unsure"
+    NO_DEITY = "no_deity"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A deity that the photo may show, with its calibrated probability in 0..1."""
+
+    deity: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model says of one photo.
+
+    Attributes:
+        verdict: whether to name the first candidate, to stay unsure, or to say that no deity that
+            the model knows is there.
+        candidates: the likeliest deities, most probable first; `none` is never among them.
+        none_probability: calibrated probability of `none`.
+        embedding: float32 (d,), unit length; near for photos that look alike to the model.
+        activation_maps: float32 (labels, h, w); the mean over h and w of a label's map is its
+            logit, so each cell tells how much that part of the photo speaks for the label.
+        labels: what the first axis of `activation_maps` stands for; `none` may be among them.
+    """
+
+    verdict: Verdict
+    candidates: list[Candidate]
+    none_probability: float
+    embedding: np.ndarray = field(repr=False, compare=False)
+    activation_maps: np.ndarray = field(repr=False, compare=False)
+    labels: tuple[str, ...] = field(repr=False, compare=False)
+
+    def as_json(self) -> dict[str, Any]:
+        """The answer as the CLI and the HTTP API tell it."""
+        return {
+            "verdict": self.verdict.value,
+            "candidates": [
+                {"deity": candidate.deity, "probability": candidate.probability}
+                for candidate in self.candidates
+            ],
+            "none_probability": self.none_probability,
+        }
+
+
+class Recognizer:
+    """A loaded model bundle; one instance serves any number of threads."""
+
+    def __init__(self, folder: Path, limits: Settings | None = None) -> None:
+        """Open a bundle folder.
+
+        Raises:
+            BundleError: the bundle is incomplete, changed, malformed, or names a label that has no
+                knowledge entry.
+        """
+        self.settings = limits or settings()
+        self.folder = folder
+        self.manifest: Manifest = verify_bundle(folder)
+        self.labels = np.array(self.manifest.labels)
+        _check_labels(self.manifest.labels)
+        spec = self.manifest.input
+        self._session = _open_session(folder / MODEL_NAME, self.settings.threads)
+        _check_model(self._session, spec, len(self.labels), folder / MODEL_NAME)
+        self._scale = 1 / (255 * np.array(spec.std, np.float32))
+        self._offset = np.array(spec.mean, np.float32) / np.array(spec.std, np.float32)
+
+    @classmethod
+    def load(
+        cls,
+        source: str | Path | None = None,
+        *,
+        trust_pickle: bool = False,
+        limits: Settings | None = None,
+    ) -> Recognizer:
+        """Load a bundle.
+
+        Args:
+            source: a folder, `hf://owner/repo[@revision]`, or None for the one in the settings
+                (by default the bundle that ships in `models/default`).
+            trust_pickle: convert a Hub repository that has only a fastai `model.pkl`. Unpickling
+                runs code from that repository: only for repositories you trust.
+
+        Raises:
+            BundleError: nothing usable there; the message says why.
+        """
+        from ideitify.hub import bundle_folder
+
+        limits = limits or settings()
+        return cls(bundle_folder(str(source or limits.bundle), trust_pickle=trust_pickle), limits)
+
+    def recognize(self, photo: Photo, top: int = 5) -> Answer:
+        """Recognise one photo: a path, bytes, a binary file or a PIL image.
+
+        Raises:
+            PhotoError: the photo cannot be read; the message is for its user.
+        """
+        return self._answers([self._prepare(photo)], top)[0]
+
+    def recognize_many(
+        self, photos: Iterable[Photo], top: int = 5
+    ) -> Iterator[Answer | PhotoError]:
+        """Recognise photos in order; one that cannot be read yields its error.
+
+        Decoding runs in a thread pool ahead of the model, which sees `settings.batch_size` at once.
+        """
+        size = self.settings.batch_size
+        pool = ThreadPoolExecutor(os.cpu_count())
+        try:
+            prepared = _map_ahead(pool, self._prepare_or_error, photos, 4 * size)
+            while batch := list(islice(prepared, size)):
+                tensors = [item for item in batch if not isinstance(item, PhotoError)]
+                answers = iter(self._answers(tensors, top) if tensors else [])
+                for item in batch:
+                    yield item if isinstance(item, PhotoError) else next(answers)
+        finally:  # whoever stops early does not wait for the photos decoded ahead
+            pool.shutdown(cancel_futures=True)
+
+    def _prepare_or_error(self, photo: Photo) -> np.ndarray | PhotoError:
+        try:
+            return self._prepare(photo)
+        except PhotoError as error:
+            return error
+
+    def _prepare(self, photo: Photo) -> np.ndarray:
+        """Photo -> float32 (3, size, size), normalised."""
+        spec = self.manifest.input
+        image = open_photo(photo, side=spec.size, limits=self.settings)
+        pixels = np.asarray(fit_square(image, spec.size, spec.resize), dtype=np.float32)
+        return (pixels * self._scale - self._offset).transpose(2, 0, 1)
+
+    def _answers(self, tensors: Sequence[np.ndarray], top: int) -> list[Answer]:
+        batch = np.ascontiguousarray(np.stack(tensors))
+        logits, embeddings, maps = self._session.run(OUTPUT_NAMES, {INPUT_NAME: batch})
+        if self.manifest.input.flip:
+            mirrored = np.ascontiguousarray(batch[..., ::-1])
+            flipped = self._session.run(OUTPUT_NAMES, {INPUT_NAME: mirrored})
+            logits = (logits + flipped[0]) / 2
+            embeddings = embeddings + flipped[1]
+            maps = (maps + flipped[2][..., ::-1]) / 2
+        embeddings = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+        probabilities = softmax(logits / self.manifest.temperature)
+        return [
+            self._answer(*parts, top) for parts in zip(probabilities, embeddings, maps, strict=True)
+        ]
+
+    def _answer(
+        self, probabilities: np.ndarray, embedding: np.ndarray, maps: np.ndarray, top: int
+    ) -> Answer:
+        is_none = self.labels == NONE_CATEGORY
+        none_probability = float(probabilities[is_none].sum())
+        order = [i for i in np.argsort(-probabilities, kind="stable") if not is_none[i]]
+        candidates = [
+            Candidate(str(self.labels[i]), round(float(probabilities[i]), 6)) for i in order[:top]
+        ]
+        thresholds = self.manifest.thresholds
+        if none_probability >= thresholds.none and none_probability > probabilities[order[0]]:
+            verdict = Verdict.NO_DEITY
+        elif probabilities[order[0]] >= thresholds.deity:
+            verdict = Verdict.DEITY
+        else:
+            verdict = Verdict.UNSURE
+        none_probability = round(none_probability, 6)
+        labels = tuple(self.manifest.labels)
+        return Answer(verdict, candidates, none_probability, embedding, maps, labels)
+
+
+_loading = threading.Lock()
+
+
+def default_recognizer() -> Recognizer:
+    """The process's one recogniser, of the bundle in the settings; loaded at the first call.
+
+    Safe to call from several threads. A bundle that cannot be used is tried again at the next call.
+
+    Raises:
+        BundleError: nothing usable there; the message says why.
+    """
+    with _loading:
+        return _default_recognizer()
+
+
+@cache
+def _default_recognizer() -> Recognizer:
+    return Recognizer.load()
+
+
+def fit_square(image: Image.Image, size: int, resize: str) -> Image.Image:
+    """Fit an RGB image into (size, size): squished, or padded with a neutral colour."""
+    if resize == "pad":
+        return ImageOps.pad(image, (size, size), Image.Resampling.BILINEAR, color=PAD_COLOUR)
+    return image.resize((size, size), Image.Resampling.BILINEAR)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities along the last axis."""
+    exponents = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return exponents / exponents.sum(axis=-1, keepdims=True)
+
+
+def _check_labels(labels: Sequence[str]) -> None:
+    if missing := [label for label in labels if not has_entry(label)]:
+        raise BundleError(
+            f"the bundle's label {missing[0]!r} has no knowledge entry: add "
+            f"knowledge/{missing[0]}.md (knowledge/ganesha.md is an example)"
+        )
+
+
+def _open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exceptions share no base class
+        raise BundleError(f"{path} is not a model that can be run: {error}") from error
+
+
+def _check_model(
+    session: onnxruntime.InferenceSession, spec: InputSpec, label_count: int, path: Path
+) -> None:
+    """Compare the model's inputs and outputs with what `bundle.json` promises."""
+    inputs = {tensor.name: tensor.shape for tensor in session.get_inputs()}
+    if set(inputs) != {INPUT_NAME}:
+        raise BundleError(f"{path} must have one input {INPUT_NAME!r}; export it again")
+    batch, *shape = inputs[INPUT_NAME]
+    if isinstance(batch, int) or not _fits(shape, (3, spec.size, spec.size)):
+        raise BundleError(
+            f"{path} takes {inputs[INPUT_NAME]}, bundle.json promises any number of photos "
+            f"(3, {spec.size}, {spec.size})"
+        )
+    outputs = {tensor.name: tensor.shape for tensor in session.get_outputs()}
+    if missing := [name for name in OUTPUT_NAMES if name not in outputs]:
+        raise BundleError(f"{path} lacks the output(s) {', '.join(missing)}; export it again")
+    if outputs["logits"][-1] != label_count:
+        raise BundleError(
+            f"{path} knows {outputs['logits'][-1]} labels, bundle.json lists {label_count}"
+        )
+
+
+def _fits(shape: Sequence[int | str | None], expected: Sequence[int]) -> bool:
+    """Whether a tensor's shape, in which names and None stand for any size, allows `expected`."""
+    return len(shape) == len(expected) and all(
+        not isinstance(side, int) or side == wanted
+        for side, wanted in zip(shape, expected, strict=True)
+    )
+
+
+def _map_ahead(
+    pool: ThreadPoolExecutor, work: Callable[[T], R], items: Iterable[T], ahead: int
+) -> Iterator[R]:
+    """`map` in order over a pool that holds at most `ahead` unfinished or unread results."""
+    remaining = iter(items)
+    waiting: deque[Future[R]] = deque(pool.submit(work, item) for item in islice(remaining, ahead))
+    while waiting:
+        yield waiting.popleft().result()
+        for item in islice(remaining, 1):
+            waiting.append(pool.submit(work, item))
