@@ -1,0 +1,71 @@
+"""Chosen pictures, the decoded cache, sampling and progressive sizes."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ideitify.dataset import DatasetError
+from training.callbacks import size_at
+from training.data import CACHE_SIZE, choose_pictures, decoded_pictures, sampling_weights
+from training.settings import FitSettings, SettingsError, load_settings
+
+
+def test_small_categories_are_left_out_but_none_stays(drawn_dataset: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(drawn_dataset, tmp_path / "data")
+    lines = (folder / "metadata.csv").read_text().splitlines()
+    kept = [line for line in lines if "/shiva/" not in line and "/none/" not in line]
+    kept += [line for line in lines if "/none/" in line][:1]
+    (folder / "metadata.csv").write_text("\n".join(kept))
+    assert {p.category for p in choose_pictures(folder, 9)} == {"ganesha", "none"}
+
+
+def test_one_category_is_not_enough(drawn_dataset: Path) -> None:
+    with pytest.raises(DatasetError, match="at least two are needed"):
+        choose_pictures(drawn_dataset, min_images=13)
+
+
+def test_pictures_are_decoded_once(drawn_dataset: Path, tmp_path: Path) -> None:
+    pictures = choose_pictures(drawn_dataset)
+    pixels = decoded_pictures(pictures, "squish", tmp_path)
+    assert pixels.shape == (36, CACHE_SIZE, CACHE_SIZE, 3)
+    (cached,) = tmp_path.iterdir()
+    changed = cached.stat().st_mtime_ns
+    again = decoded_pictures(pictures, "squish", tmp_path)
+    assert cached.stat().st_mtime_ns == changed
+    assert (again == pixels).all()
+
+
+def test_a_broken_picture_is_named_and_leaves_no_cache(drawn_dataset: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(drawn_dataset, tmp_path / "data")
+    (folder / "images" / "ganesha" / "3.png").write_bytes(b"not a picture")
+    with pytest.raises(DatasetError, match=r"3\.png"):
+        decoded_pictures(choose_pictures(folder), "squish", tmp_path / "cache")
+    assert not list((tmp_path / "cache").glob("*.npy"))
+
+
+@pytest.mark.parametrize(("power", "share"), [(1.0, 0.9), (0.0, 0.5), (0.5, 0.75)])
+def test_sampling_power_goes_from_as_it_is_to_balanced(power: float, share: float) -> None:
+    labels = np.array([0] * 90 + [1] * 10)
+    assert sampling_weights(labels, power)[:90].sum() == pytest.approx(share)
+
+
+def test_sizes_grow_and_the_last_epochs_see_the_last_size() -> None:
+    settings = FitSettings(epochs=10, sizes=(128, 160, 224), last_size_share=0.2)
+    assert [size_at(epoch, settings) for epoch in range(10)] == [128] * 4 + [160] * 4 + [224] * 2
+
+
+def test_flags_override_the_settings_file(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text("epochs = 5\nseed = 3\n")
+    settings = load_settings(path, {"epochs": 7, "seed": None})
+    assert (settings.epochs, settings.seed) == (7, 3)
+
+
+@pytest.mark.parametrize("text", ["epochs = ", "epoch = 3", "epochs = -1", 'sizes = "big"'])
+def test_a_settings_file_that_cannot_be_used_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match="settings"):
+        load_settings(path, {})

@@ -1,0 +1,154 @@
+"""What happens around a batch or an epoch of `training.train`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from fastai.callback.core import Callback
+from fastai.learner import Learner, Metric
+from fastai.metrics import F1Score, accuracy, top_k_accuracy
+from fastai.torch_core import set_seed
+from timm.utils import ModelEmaV3
+from torchvision.transforms import v2
+
+from training.backbone import Backbone
+from training.data import train_transform
+from training.settings import FitSettings
+
+
+class SizeSchedule(Callback):
+    """Progressive resizing: small pictures first, the last size for the last epochs."""
+
+    def __init__(self, settings: FitSettings, backbone: Backbone) -> None:
+        self.settings, self.backbone = settings, backbone
+
+    def before_epoch(self) -> None:
+        size = size_at(self.epoch, self.settings)
+        transform = train_transform(size, self.backbone.mean, self.backbone.std)
+        self.learn.dls.train_ds.transform = transform
+
+
+def size_at(epoch: int, settings: FitSettings) -> int:
+    """Side in pixels of the training crops in an epoch, counted from 0."""
+    last_epochs = round(settings.epochs * settings.last_size_share)
+    if epoch >= settings.epochs - last_epochs:
+        return settings.sizes[-1]
+    earlier = settings.sizes[:-1] or settings.sizes
+    return earlier[epoch * len(earlier) // max(1, settings.epochs - last_epochs)]
+
+
+class EpochSeed(Callback):
+    """Seed every epoch by its number, so that a resumed run draws what an unbroken one would."""
+
+    order = -100
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def before_epoch(self) -> None:
+        set_seed(self.seed * 1000 + self.epoch)
+
+
+class MixPictures(Callback):
+    """MixUp or CutMix on a share of the training batches, by torchvision."""
+
+    def __init__(self, probability: float, label_count: int) -> None:
+        self.probability = probability
+        self.mix = v2.RandomChoice(
+            [
+                v2.MixUp(alpha=0.3, num_classes=label_count),
+                v2.CutMix(num_classes=label_count),
+            ]
+        )
+
+    def before_batch(self) -> None:
+        if self.training and torch.rand(()) < self.probability:
+            photos, targets = self.mix(torch.as_tensor(self.x), torch.as_tensor(self.y))
+            self.learn.xb, self.learn.yb = (photos,), (targets,)
+
+
+class WeightAverage(Callback):
+    """Exponential moving average of the weights; validation sees the average."""
+
+    def __init__(self, decay: float) -> None:
+        self.decay = decay
+
+    def before_fit(self) -> None:
+        if not hasattr(self.learn, "average"):
+            self.learn.average = ModelEmaV3(self.learn.model, decay=self.decay, use_warmup=True)
+
+    def after_batch(self) -> None:
+        if self.training:
+            self.learn.average.update(self.learn.model, step=self.learn.train_iter)
+
+    def before_validate(self) -> None:
+        self.learn.trained, self.learn.model = self.learn.model, self.learn.average.module
+
+    def after_validate(self) -> None:
+        self.learn.model = self.learn.trained
+
+
+class Checkpoint(Callback):
+    """After every epoch, all that is needed to go on, written atomically."""
+
+    order = 100
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def after_epoch(self) -> None:
+        partial = self.path.with_suffix(".partial")
+        optimizer = self.learn.opt.state_dict()
+        state = {
+            "epoch": self.epoch + 1,
+            "model": self.learn.model.state_dict(),
+            "average": self.learn.average.module.state_dict(),
+            # plain lists instead of fastcore's, so that loading needs no pickled code
+            "optimizer": {name: list(values) for name, values in optimizer.items()},
+        }
+        torch.save(state, partial)
+        partial.replace(self.path)
+
+    def load(self, learner: Learner, decay: float) -> int:
+        """Put the saved state into a learner about to be fitted; returns the next epoch."""
+        state = torch.load(self.path, map_location="cpu", weights_only=True)
+        learner.model.load_state_dict(state["model"])
+        learner.average = ModelEmaV3(learner.model, decay=decay, use_warmup=True)
+        learner.average.module.load_state_dict(state["average"])
+        learner.create_opt()
+        learner.opt.load_state_dict(state["optimizer"])
+        return state["epoch"]
+
+
+class Autocast(Callback):
+    """bfloat16 where the device computes it faster; fastai's own callback knows CUDA alone."""
+
+    def before_batch(self) -> None:
+        self.context = torch.autocast(self.dls.device.type, dtype=torch.bfloat16)
+        self.context.__enter__()
+
+    def after_pred(self) -> None:
+        self.learn.pred = self.pred.float()
+
+    def after_loss(self) -> None:
+        self.context.__exit__(None, None, None)
+
+
+def top_3_accuracy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Share of targets among the three largest logits."""
+    return top_k_accuracy(logits, targets, k=min(3, logits.shape[-1]))
+
+
+def top_5_accuracy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Share of targets among the five largest logits."""
+    return top_k_accuracy(logits, targets, k=min(5, logits.shape[-1]))
+
+
+def named_metrics() -> list[Metric | Callable]:
+    """Validation metrics, each under a name of its own (fastai names a `partial` by its function,
+    so that two of them would share a column)."""
+    f1 = F1Score(average="macro")
+    f1.name = "macro_f1"
+    return [accuracy, top_3_accuracy, top_5_accuracy, f1]

@@ -1,0 +1,137 @@
+"""The model card, written from measured facts."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from ideitify.bundle import Estimate, Manifest
+from ideitify.dataset import Picture
+
+CARD = """---
+license: mit
+library_name: ideitify
+pipeline_tag: image-classification
+tags: [deities, iconography, onnx]
+---
+
+# {name}
+
+Recognises {deity_count} deities and sacred figures in photos of statues, reliefs, paintings and
+prints, or says that it is not sure, or that it sees no deity that it knows. Made {created} by
+`python -m training fit`; the settings are in `bundle.json`.
+
+## Use
+
+```python
+from ideitify import Recognizer
+
+answer = Recognizer.load("this folder").recognize("photo.jpg")
+```
+
+Meant for learning and for sorting collections, with a person who looks again. Not meant to judge
+people, beliefs or the authenticity of objects.
+
+## Measured
+
+{pictures_valid} validation pictures that were not trained on, on one side of a split by source;
+{unseen} of them are from sources with no picture in training. Intervals are 95 %, resampled over
+whole sources. Settings, temperature and thresholds were chosen on these same pictures (the
+calibration error is cross-fitted), so expect a little less on new photos.
+
+{metrics}
+
+Thresholds: {operating_point}.
+
+## Per class
+
+Recall of the first guess on the validation pictures, with Wilson 95 % intervals. Small samples:
+read the interval, not the value.
+
+{per_class}
+
+Split by near-duplicate group, because whole sources could not split them (their figures are
+flattered by pictures of the same source in training): {near_duplicates}.
+
+## Known biases
+
+{biases}
+- Few pictures a class: {smallest} to {largest}. Regional forms that the pictures lack are missed.
+- A photo of a deity outside the {deity_count} is often answered with the most similar one known.
+
+## Origin
+
+Backbone `{backbone}` ({backbone_license}; {backbone_origin}), pretrained on ImageNet. Trained on
+{pictures_train} labelled pictures from {sources} sources (data fingerprint `{fingerprint}`). Their
+licences: {licenses}. The pictures are not part of this model's folder and are not redistributed.
+"""
+
+
+def model_card(manifest: Manifest, pictures: list[Picture], unseen: int) -> str:
+    """README.md of a bundle.
+
+    Args:
+        pictures: all that the model was trained and validated on.
+        unseen: how many validation pictures come from sources without a picture in training.
+    """
+    sizes = Counter(picture.category for picture in pictures)
+    licenses = Counter(picture.columns.get("license") or "unknown" for picture in pictures)
+    training = manifest.training
+    return CARD.format(
+        name=manifest.name,
+        created=manifest.created[:10],
+        deity_count=len(manifest.labels) - 1,
+        pictures_valid=training["pictures"]["valid"],
+        pictures_train=training["pictures"]["train"],
+        unseen=unseen,
+        metrics=_metrics_table(manifest),
+        operating_point=manifest.thresholds.operating_point,
+        per_class=_class_table(manifest, sizes),
+        near_duplicates=", ".join(training["split_by_near_duplicates"]) or "none",
+        biases=_one_source_biases(pictures),
+        smallest=min(sizes.values()),
+        largest=max(sizes.values()),
+        backbone=training["backbone"]["name"],
+        backbone_license=training["backbone"]["license"],
+        backbone_origin=training["backbone"]["origin"],
+        sources=len({picture.group for picture in pictures}),
+        fingerprint=training["fingerprint"][:16],
+        licenses=", ".join(f"{name} {count}" for name, count in licenses.most_common()),
+    )
+
+
+def _metrics_table(manifest: Manifest) -> str:
+    lines = ["| pictures | figure | value | 95 % interval | n |", "|---|---|---|---|---|"]
+    for pictures, figures in manifest.metrics.items():
+        for figure, estimate in figures.items():
+            lines.append(f"| {pictures} | {figure} | {_cells(estimate)} |")
+    return "\n".join(lines)
+
+
+def _class_table(manifest: Manifest, sizes: Counter[str]) -> str:
+    lines = ["| class | pictures | recall | 95 % interval | n |", "|---|---|---|---|---|"]
+    for label, estimate in manifest.per_class.items():
+        lines.append(f"| {label} | {sizes[label]} | {_cells(estimate)} |")
+    return "\n".join(lines)
+
+
+def _cells(estimate: Estimate) -> str:
+    return f"{estimate.value:.3f} | {estimate.low:.3f} to {estimate.high:.3f} | {estimate.pictures}"
+
+
+def _one_source_biases(pictures: list[Picture]) -> str:
+    """Name the classes of which most pictures come from one source: it may be learned instead."""
+    by_class: dict[str, Counter[str]] = {}
+    for picture in pictures:
+        by_class.setdefault(picture.category, Counter())[picture.group] += 1
+    shares = {c: max(groups.values()) / groups.total() for c, groups in by_class.items()}
+    named = [
+        f"{c} ({share:.0%})"
+        for c, share in sorted(shares.items(), key=lambda i: -i[1])
+        if share >= 0.6
+    ]
+    if not named:
+        return "- No class has most of its pictures from one source."
+    return (
+        "- Most pictures of these classes come from one source, so the model may know the source "
+        f"(a temple's light, a museum's wall) rather than the deity: {', '.join(named)}."
+    )

@@ -1,0 +1,130 @@
+"""From a dataset folder to batches: chosen pictures, a decoded cache, augmentation, sampling."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import track
+from torchvision.transforms import v2
+
+from ideitify.dataset import NONE_CATEGORY, DatasetError, Picture, fingerprint, read_dataset
+from ideitify.photo import PhotoError, open_photo
+from ideitify.recognizer import fit_square
+
+CACHE_SIZE = 288  # pixels a side; crops of it are what the network sees
+
+
+def choose_pictures(folder: Path, min_images: int = 9) -> list[Picture]:
+    """The kept pictures of `none` and of every category with at least `min_images` of them.
+
+    Raises:
+        DatasetError: the folder is not a dataset, or fewer than two categories remain.
+    """
+    pictures = read_dataset(folder)
+    sizes = Counter(picture.category for picture in pictures)
+    chosen = {c for c, size in sizes.items() if size >= min_images or c == NONE_CATEGORY}
+    if len(chosen) < 2:
+        raise DatasetError(
+            f"{folder} has {len(chosen)} categories with {min_images} or more kept pictures; "
+            "at least two are needed (collect more, or lower --min-images)"
+        )
+    return [picture for picture in pictures if picture.category in chosen]
+
+
+def decoded_pictures(pictures: Sequence[Picture], resize: str, cache: Path) -> np.ndarray:
+    """Every picture decoded and resized once, from the cache where that was done before.
+
+    Returns:
+        uint8 (n, CACHE_SIZE, CACHE_SIZE, 3), memory-mapped.
+
+    Raises:
+        DatasetError: a picture cannot be read; it is named.
+    """
+    order = fingerprint(pictures) + "".join(str(picture.path) for picture in pictures)
+    key = f"{hashlib.sha256(order.encode()).hexdigest()[:16]}-{resize}-{CACHE_SIZE}.npy"
+    path = cache / key
+    if not path.is_file():
+        cache.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+        shape = (len(pictures), CACHE_SIZE, CACHE_SIZE, 3)
+        pixels = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
+
+        def decode(index: int) -> None:
+            try:
+                image = open_photo(pictures[index].path, side=CACHE_SIZE)
+            except PhotoError as error:
+                raise DatasetError(
+                    f"{pictures[index].path}: {error}; run data_prep first"
+                ) from error
+            pixels[index] = np.asarray(fit_square(image, CACHE_SIZE, resize))
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            work = pool.map(decode, range(len(pictures)))
+            for _ in track(work, "decoding", total=len(pictures)):
+                pass
+        pixels.flush()
+        partial.rename(path)
+    return np.load(path, mmap_mode="r")
+
+
+def valid_transform(size: int, mean: Sequence[float], std: Sequence[float]) -> v2.Transform:
+    """uint8 (3, h, w) -> float32 (3, size, size), normalised."""
+    return v2.Compose(
+        [
+            v2.Resize((size, size), antialias=True),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(mean, std),
+        ]
+    )
+
+
+def train_transform(size: int, mean: Sequence[float], std: Sequence[float]) -> v2.Transform:
+    """The same with random crop, mirror, one random distortion and a random patch erased."""
+    return v2.Compose(
+        [
+            v2.RandomResizedCrop(size, scale=(0.3, 1.0), ratio=(0.7, 1.4), antialias=True),
+            v2.RandomHorizontalFlip(),
+            v2.TrivialAugmentWide(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(mean, std),
+            v2.RandomErasing(p=0.25, scale=(0.02, 0.2)),
+        ]
+    )
+
+
+class PictureDataset(torch.utils.data.Dataset):
+    """(picture, label) pairs out of the decoded cache; `transform` may change between epochs."""
+
+    def __init__(
+        self, pixels: np.ndarray, indices: np.ndarray, labels: np.ndarray, transform: v2.Transform
+    ) -> None:
+        self.pixels, self.indices, self.labels, self.transform = pixels, indices, labels, transform
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, position: int) -> tuple[torch.Tensor, int]:
+        index = self.indices[position]
+        picture = torch.from_numpy(np.array(self.pixels[index])).permute(2, 0, 1)
+        return self.transform(picture), int(self.labels[index])
+
+
+def sampling_weights(labels: np.ndarray, power: float) -> np.ndarray:
+    """Weight of each picture so that a class is drawn in proportion to its size**power.
+
+    Args:
+        labels: int (n,).
+
+    Returns:
+        float (n,), summing to 1.
+    """
+    sizes = np.bincount(labels)
+    weights = sizes[labels].astype(float) ** (power - 1)
+    return weights / weights.sum()

@@ -1,0 +1,110 @@
+"""Figures of a model's probabilities, each with a name of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from sklearn.metrics import f1_score, roc_auc_score, roc_curve
+
+from ideitify.bundle import Estimate
+
+
+def top_k_hits(probabilities: np.ndarray, targets: np.ndarray, k: int) -> np.ndarray:
+    """bool (n,): the target is among the `k` most probable of (n, labels)."""
+    at_target = np.take_along_axis(probabilities, targets[:, None], axis=1)
+    return (probabilities > at_target).sum(axis=1) < k
+
+
+def top_k_accuracy(probabilities: np.ndarray, targets: np.ndarray, k: int) -> float:
+    """Share of pictures whose target is among the `k` most probable labels, in 0..1."""
+    return float(top_k_hits(probabilities, targets, k).mean())
+
+
+def macro_f1(probabilities: np.ndarray, targets: np.ndarray) -> float:
+    """Mean over the classes present in `targets` of their F1 score, in 0..1."""
+    return float(
+        f1_score(
+            targets,
+            probabilities.argmax(axis=1),
+            labels=np.unique(targets),
+            average="macro",
+            zero_division=0,
+        )
+    )
+
+
+def expected_calibration_error(
+    probabilities: np.ndarray, targets: np.ndarray, bins: int = 15
+) -> float:
+    """Mean gap between confidence and accuracy over equal-width bins, in 0..1.
+
+    Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
+    """
+    confidence = probabilities.max(axis=1)
+    hits = probabilities.argmax(axis=1) == targets
+    bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = [
+        (bin_of == b).mean() * abs(hits[bin_of == b].mean() - confidence[bin_of == b].mean())
+        for b in np.unique(bin_of)
+    ]
+    return float(sum(gaps))
+
+
+def none_auroc(none_probability: np.ndarray, is_none: np.ndarray) -> float:
+    """Area under the ROC curve of telling `none` from deities; nan where one side is missing."""
+    if is_none.all() or not is_none.any():
+        return float("nan")
+    return float(roc_auc_score(is_none, none_probability))
+
+
+def false_positive_rate_at_recall(
+    none_probability: np.ndarray, is_none: np.ndarray, recall: float = 0.95
+) -> float:
+    """Share of deity pictures called `none` where `recall` of the `none` pictures are."""
+    if is_none.all() or not is_none.any():
+        return float("nan")
+    false_rate, true_rate, _ = roc_curve(is_none, none_probability)
+    return float(false_rate[np.argmax(true_rate >= recall)])
+
+
+def bootstrap(
+    figure: Callable[[np.ndarray], float], groups: Sequence[str], draws: int = 1000, seed: int = 0
+) -> Estimate:
+    """A figure with its 95 % interval, resampling whole groups.
+
+    Pictures of one source are not independent, so resampling single pictures would promise too
+    much.
+
+    Args:
+        figure: takes picture indices (with repeats) and gives the figure.
+        groups: the source of each picture (n,).
+    """
+    names, group_of = np.unique(np.asarray(groups), return_inverse=True)
+    members = [np.flatnonzero(group_of == number) for number in range(len(names))]
+    rng = np.random.default_rng(seed)
+    samples = [
+        figure(np.concatenate([members[i] for i in rng.integers(len(members), size=len(members))]))
+        for _ in range(draws)
+    ]
+    low, high = np.nanpercentile(samples, [2.5, 97.5])
+    value = figure(np.arange(len(group_of)))
+    return Estimate(
+        value=round(value, 4),
+        low=round(float(low), 4),
+        high=round(float(high), 4),
+        pictures=len(group_of),
+    )
+
+
+def wilson_interval(hits: int, pictures: int) -> Estimate:
+    """A share with its 95 % Wilson score interval (Wilson, JASA 1927), fit for small samples."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(hits, pictures).proportion_ci(method="wilson")
+    return Estimate(
+        value=round(hits / pictures, 4),
+        low=round(interval.low, 4),
+        high=round(interval.high, 4),
+        pictures=pictures,
+    )

@@ -1,0 +1,75 @@
+"""Every choice of a training run, with its reason."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+
+class SettingsError(ValueError):
+    """A settings file or flag cannot be used; the message names it."""
+
+
+class FitSettings(BaseModel):
+    """Settings of `training fit`; `docs/experiments.md` has the runs behind the defaults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int = Field(0, description="of the order, the augmentation and the dropout")
+    split_seed: int = Field(0, description="of the split, apart, so that seeds share a split")
+    min_images: int = Field(9, ge=2, description="smaller categories are left out")
+    valid_share: float = Field(0.2, gt=0, lt=0.5, description="of every class, held out by source")
+
+    epochs: int = Field(30, ge=1, description="with all layers trained, after the head on its own")
+    sizes: tuple[int, ...] = Field(
+        (160, 224), description="sides in pixels, small first: most learning is cheap there"
+    )
+    last_size_share: float = Field(0.2, ge=0, le=1, description="of the epochs, at the last size")
+    valid_size: int = Field(256, description="side at which photos are recognised")
+    resize: Literal["squish", "pad"] = Field(
+        "squish", description="squish keeps attributes at the edges in view"
+    )
+
+    batch_size: int = 32
+    learning_rate: float = Field(1e-3, gt=0, description="of the head at the cycle's top")
+    body_share: float = Field(0.3, gt=0, description="of the learning rate, for the deepest layers")
+    weight_decay: float = 0.05
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    mix_probability: float = Field(
+        0.5, ge=0, le=1, description="share of batches with MixUp or CutMix"
+    )
+    sampling_power: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="a class is drawn in proportion to size**power: 1 as it is, 0 balanced",
+    )
+    ema_decay: float = Field(
+        0.998, ge=0, lt=1, description="moving average of the weights, which ships"
+    )
+    dropout: float = Field(0.2, ge=0, lt=1)
+    flip: bool = Field(
+        True, description="average each photo with its mirror image when recognising"
+    )
+    precision: Literal["bf16", "fp32"] = Field("bf16", description="of the layers while training")
+
+
+def load_settings(path: Path | None, flags: dict[str, object]) -> FitSettings:
+    """Settings from a TOML file, overridden by flags that were given (not None).
+
+    Raises:
+        SettingsError: no such file, not TOML, an unknown name, or a value out of range.
+    """
+    values: dict[str, object] = {}
+    try:
+        if path is not None:
+            values |= tomllib.loads(path.read_text(encoding="utf-8"))
+        values |= {name: value for name, value in flags.items() if value is not None}
+        return FitSettings.model_validate(values)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read as TOML settings: {error}") from error
+    except ValidationError as error:
+        raise SettingsError(f"settings: {error}") from error

@@ -1,0 +1,268 @@
+"""Fine-tuning, from top to bottom: pictures, head on cached features, all layers, validation."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import fastai.callback.schedule  # noqa: F401  (adds Learner.fit_one_cycle)
+import numpy as np
+import torch
+from fastai.callback.channelslast import ChannelsLast
+from fastai.callback.data import WeightedDL
+from fastai.callback.progress import CSVLogger
+from fastai.callback.training import GradientClip
+from fastai.data.core import DataLoaders
+from fastai.data.load import DataLoader
+from fastai.learner import Learner
+from fastai.torch_core import default_device, set_seed
+from rich.console import Console
+from sklearn.linear_model import LogisticRegression
+from torch import nn
+
+from ideitify.dataset import Picture, fingerprint
+from training.backbone import Backbone, find_backbone
+from training.callbacks import (
+    Autocast,
+    Checkpoint,
+    EpochSeed,
+    MixPictures,
+    SizeSchedule,
+    WeightAverage,
+    named_metrics,
+)
+from training.data import (
+    PictureDataset,
+    choose_pictures,
+    decoded_pictures,
+    sampling_weights,
+    train_transform,
+    valid_transform,
+)
+from training.network import Network
+from training.settings import FitSettings
+from training.split import Split, split_pictures
+
+CHECKPOINT_NAME = "checkpoint.pth"
+CACHE_FOLDER = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "ideitify"
+console = Console(stderr=True)
+
+
+class ResumeError(ValueError):
+    """The run folder holds another run; the message says what differs."""
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a run trains on.
+
+    Attributes:
+        pictures: (n,) rows of the dataset folder.
+        labels: knowledge slugs, sorted; the order of the logits.
+        targets: int (n,), index into `labels`.
+        split: which pictures validate.
+        pixels: uint8 (n, s, s, 3), memory-mapped.
+    """
+
+    pictures: list[Picture]
+    labels: list[str]
+    targets: np.ndarray
+    split: Split
+    pixels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network and what it says of the validation pictures.
+
+    Attributes:
+        logits: float32 (v, labels), averaged over views as the settings ask.
+        valid: int (v,), indices into `data.pictures`.
+    """
+
+    network: Network
+    data: TrainingData
+    backbone: Backbone
+    settings: FitSettings
+    logits: np.ndarray
+    valid: np.ndarray
+
+
+def load_training_data(folder: Path, settings: FitSettings, cache: Path) -> TrainingData:
+    """Choose, split and decode the pictures of a dataset folder."""
+    pictures = choose_pictures(folder, settings.min_images)
+    labels, targets = np.unique([picture.category for picture in pictures], return_inverse=True)
+    split = split_pictures(pictures, settings.valid_share, settings.split_seed)
+    pixels = decoded_pictures(pictures, settings.resize, cache)
+    return TrainingData(pictures, labels.tolist(), targets, split, pixels)
+
+
+def fit(
+    folder: Path,
+    backbone_name: str,
+    run: Path,
+    settings: FitSettings,
+    *,
+    cache: Path = CACHE_FOLDER,
+    resume: bool = False,
+) -> Fitted:
+    """Fine-tune a backbone on a dataset folder.
+
+    After every epoch `run` holds a checkpoint, from which `resume` goes on; it also holds
+    `settings.json` and `history.csv`.
+
+    Raises:
+        DatasetError, BackboneError: see `choose_pictures` and `find_backbone`.
+        ResumeError: `resume` with other settings, pictures or backbone than the run's.
+    """
+    backbone = find_backbone(backbone_name)
+    data = load_training_data(folder, settings, cache)
+    facts = {
+        "backbone": backbone.name,
+        "fingerprint": fingerprint(data.pictures),
+        "settings": settings.model_dump(mode="json"),
+    }
+    _prepare_run(run, facts, resume)
+    train, valid = np.flatnonzero(~data.split.is_valid), np.flatnonzero(data.split.is_valid)
+    console.print(
+        f"{len(train)} pictures to train on, {len(valid)} to validate, {len(data.labels)} labels"
+    )
+
+    set_seed(settings.seed, reproducible=True)
+    network = Network(backbone, len(data.labels), settings.dropout)
+    look = valid_transform(settings.valid_size, backbone.mean, backbone.std)
+    learner = _learner(network, data, train, valid, backbone, run, settings)
+    checkpoint = run / CHECKPOINT_NAME
+    if resume and checkpoint.is_file():
+        start_epoch = Checkpoint(checkpoint).load(learner, settings.ema_decay)
+    else:
+        start_epoch = 0
+        fit_head(network, PictureDataset(data.pixels, train, data.targets, look))
+    rates = slice(settings.learning_rate * settings.body_share, settings.learning_rate)
+    learner.fit_one_cycle(
+        settings.epochs,
+        rates,
+        wd=settings.weight_decay,
+        pct_start=0.2,
+        start_epoch=start_epoch,
+    )
+    average = learner.average.module
+    logits = predict(average, PictureDataset(data.pixels, valid, data.targets, look), settings.flip)
+    return Fitted(average, data, backbone, settings, logits, valid)
+
+
+def _prepare_run(run: Path, facts: dict[str, object], resume: bool) -> None:
+    """Write the run's facts, or compare them with those of the run to resume."""
+    path = run / "settings.json"
+    if resume and path.is_file() and (known := json.loads(path.read_text())) != facts:
+        changed = [name for name in facts if known.get(name) != facts[name]]
+        raise ResumeError(
+            f"{run} was started with other {' and '.join(changed)}; "
+            "resume with the same, or start afresh without --resume"
+        )
+    run.mkdir(parents=True, exist_ok=True)
+    if not resume:
+        for name in (CHECKPOINT_NAME, "history.csv"):
+            (run / name).unlink(missing_ok=True)
+    path.write_text(json.dumps(facts, indent=1))
+
+
+def fit_head(network: Network, dataset: PictureDataset) -> None:
+    """Set the head to a logistic regression on the frozen body's features.
+
+    Starting all layers from a fitted head keeps the body's features from being distorted by a
+    random one (Kumar et al., "Fine-Tuning can Distort Pretrained Features", ICLR 2022).
+    """
+    with console.status("fitting the head on frozen features"):
+        features = body_features(network, dataset)
+        scale = features.std()
+        probe = LogisticRegression(C=0.01, max_iter=300)
+        probe.fit(features / scale, dataset.labels[dataset.indices])
+    with torch.no_grad():
+        network.head.weight.copy_(torch.tensor(probe.coef_ / scale))
+        network.head.bias.copy_(torch.tensor(probe.intercept_))
+
+
+def body_features(network: Network, dataset: PictureDataset) -> np.ndarray:
+    """Mean of the body's feature map for every picture, float32 (n, d); computed in bfloat16."""
+
+    def forward(photos: torch.Tensor) -> torch.Tensor:
+        with torch.autocast(photos.device.type, torch.bfloat16):
+            return network.feature_map(photos).mean((2, 3))
+
+    return _over_batches(forward, network, dataset)
+
+
+def predict(network: Network, dataset: PictureDataset, flip: bool) -> np.ndarray:
+    """Logits for every picture, float32 (n, labels), averaged with the mirror image on `flip`."""
+
+    def forward(photos: torch.Tensor) -> torch.Tensor:
+        logits = network(photos)
+        return (logits + network(photos.flip(-1))) / 2 if flip else logits
+
+    return _over_batches(forward, network, dataset)
+
+
+@torch.no_grad()
+def _over_batches(
+    forward: Callable[[torch.Tensor], torch.Tensor], network: Network, dataset: PictureDataset
+) -> np.ndarray:
+    network.eval().to(device=default_device(), memory_format=torch.channels_last)
+    loader = torch.utils.data.DataLoader(dataset, batch_size=64)
+    outputs = []
+    for photos, _ in loader:
+        photos = photos.to(device=default_device(), memory_format=torch.channels_last)
+        outputs.append(forward(photos).float().cpu().numpy())
+    return np.concatenate(outputs)
+
+
+def _learner(
+    network: Network,
+    data: TrainingData,
+    train: np.ndarray,
+    valid: np.ndarray,
+    backbone: Backbone,
+    run: Path,
+    settings: FitSettings,
+) -> Learner:
+    look = valid_transform(settings.valid_size, backbone.mean, backbone.std)
+    distort = train_transform(settings.sizes[0], backbone.mean, backbone.std)
+    train_set = PictureDataset(data.pixels, train, data.targets, distort)
+    valid_set = PictureDataset(data.pixels, valid, data.targets, look)
+    weights = sampling_weights(data.targets[train], settings.sampling_power)
+    loaders = DataLoaders(
+        WeightedDL(
+            train_set,
+            bs=settings.batch_size,
+            wgts=weights,
+            shuffle=True,
+            drop_last=True,
+            num_workers=0,
+        ),
+        DataLoader(valid_set, bs=64, num_workers=0),
+        device=default_device(),
+    )
+    callbacks = [
+        EpochSeed(settings.seed),
+        SizeSchedule(settings, backbone),
+        MixPictures(settings.mix_probability, len(data.labels)),
+        WeightAverage(settings.ema_decay),
+        ChannelsLast(),
+        GradientClip(1.0),
+        CSVLogger("history.csv", append=True),
+        Checkpoint(run / CHECKPOINT_NAME),
+    ]
+    if settings.precision == "bf16":
+        callbacks.append(Autocast())
+    return Learner(
+        loaders,
+        network,
+        nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing),
+        splitter=Network.layer_groups,
+        cbs=callbacks,
+        path=run,
+        metrics=named_metrics(),
+    )
