@@ -190,7 +190,7 @@ class _Form(MultiPartParser):
 
 async def _bounded(request: Request, most: int) -> AsyncGenerator[bytes]:
     """The body in chunks, refused at the first byte too many and whatever its header promised."""
-    error = PhotoError("too_large", settings().max_bytes / 1e6)
+    error = PhotoError("too_large", settings().max_bytes / 2**20)
     promised = request.headers.get("content-length", "")
     if promised.isdigit() and int(promised) > most:
         raise error

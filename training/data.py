@@ -89,7 +89,7 @@ def train_transform(size: int, mean: Sequence[float], std: Sequence[float]) -> v
     """The same with random crop, mirror, one random distortion and a random patch erased."""
     return v2.Compose(
         [
-            v2.RandomResizedCrop(size, scale=(0.3, 1.0), ratio=(0.7, 1.4), antialias=True),
+            v2.RandomResizedCrop(size, scale=(0.4, 1.0), ratio=(0.7, 1.4), antialias=True),
             v2.RandomHorizontalFlip(),
             v2.TrivialAugmentWide(),
             v2.ToDtype(torch.float32, scale=True),

@@ -25,9 +25,7 @@ def test_cross_fitted_probabilities_are_calibrated() -> None:
     logits, targets = overconfident()
     groups = np.arange(len(targets)) // 10
     before = expected_calibration_error(softmax(logits), targets)
-    after = expected_calibration_error(
-        cross_fitted_probabilities(logits, targets, groups), targets
-    )
+    after = expected_calibration_error(cross_fitted_probabilities(logits, targets, groups), targets)
     assert after < 0.03 < before
 
 

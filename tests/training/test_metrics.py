@@ -46,6 +46,7 @@ def test_false_positive_rate_at_recall() -> None:
 def test_bootstrap_over_groups_is_wider_than_over_pictures() -> None:
     rng = np.random.default_rng(0)
     hits = np.repeat(rng.random(20) < 0.5, 20)  # pictures of a source are right or wrong together
+
     def figure(chosen: np.ndarray) -> float:
         return float(hits[chosen].mean())
 

@@ -1,0 +1,209 @@
+"""Recognising a photo: ours against fastai's `load_learner(...).predict` with the same network.
+
+    python -m benchmarks.recognition --data ../shared/deities \
+        --backbone ../shared/weights/mobilenet_edgetpu_100.mlperf_in1k
+
+Both sides run in turn, in the same run, on the same photos; medians and their ratio are printed.
+Without `--backbone` the network has random weights, which takes the same time. With `--data`, its
+pictures, enlarged to 12 megapixels, show how often reading a JPEG at reduced scale changes the
+first guess.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from ideitify.recognizer import Recognizer, fit_square
+
+PROJECT = Path(__file__).resolve().parent.parent
+BUNDLE = PROJECT / "models" / "default"
+FASTAI_SCRIPT = """
+import sys
+from fastai.learner import load_learner
+learner = load_learner(sys.argv[1])
+with learner.no_bar(), learner.no_logging():
+    label, _, probabilities = learner.predict(sys.argv[2])
+print(label, probabilities.topk(5))
+"""
+
+
+def photo(megapixels: float, seed: int) -> Image.Image:
+    """A 4:3 picture with the fine grain of a camera, so that its JPEG is as large as a photo's."""
+    height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
+    width = round(height * 4 / 3)
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 255, (12, 16, 3), dtype=np.uint8))
+    pixels = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC), np.int16)
+    return Image.fromarray(
+        np.clip(pixels + rng.normal(0, 5, pixels.shape), 0, 255).astype(np.uint8)
+    )
+
+
+def save_photos(folder: Path, megapixels: float, count: int) -> list[Path]:
+    """Write JPEGs as a phone does (quality 90)."""
+    folder.mkdir()
+    paths = [folder / f"{number}.jpg" for number in range(count)]
+    for seed, path in enumerate(paths):
+        photo(megapixels, seed).save(path, quality=90)
+    return paths
+
+
+def save_learner(folder: Path, backbone_name: str | None, labels: list[str]) -> Path:
+    """Export a fastai learner of the same network and label count, as the original did."""
+    import pandas as pd
+    from fastai.vision.all import ImageDataLoaders, Resize, aug_transforms, vision_learner
+
+    from training.backbone import find_backbone
+
+    picture = folder / "picture.png"
+    Image.new("RGB", (64, 64)).save(picture)
+    frame = pd.DataFrame({"name": [str(picture)] * 2 * len(labels), "label": labels * 2})
+    loaders = ImageDataLoaders.from_df(
+        frame, path="/", bs=4, num_workers=0, item_tfms=Resize(256, method="squish"),
+        batch_tfms=aug_transforms(size=224, min_scale=0.75),
+    )  # fmt: skip
+    if backbone_name:
+        backbone = find_backbone(backbone_name)
+        learner = vision_learner(loaders, backbone.architecture, **backbone.keywords)
+    else:
+        learner = vision_learner(loaders, "mobilenet_edgetpu_100", pretrained=False)
+    learner.path = folder
+    learner.export("model.pkl")
+    return folder / "model.pkl"
+
+
+def in_turn(ours: Callable[[], Any], theirs: Callable[[], Any], rounds: int) -> tuple[float, float]:
+    """Median seconds of both, run in turn after one warm-up each."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for number in range(rounds + 1):
+        for side, call in zip(times, (ours, theirs), strict=True):
+            started = time.perf_counter()
+            call()
+            if number:
+                side.append(time.perf_counter() - started)
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+def process(command: list[str]) -> tuple[float, float]:
+    """Seconds and peak memory in MiB of a whole process."""
+    started = time.perf_counter()
+    child = subprocess.Popen(
+        command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(child.pid, 0)
+    if os.waitstatus_to_exitcode(status):
+        raise RuntimeError(f"{command} failed")
+    return time.perf_counter() - started, usage.ru_maxrss / 1024
+
+
+def processes(ours: list[str], theirs: list[str], rounds: int) -> tuple[tuple[float, float], ...]:
+    """Median seconds and median peak memory of both commands, run in turn after a warm-up."""
+    runs = [(process(ours), process(theirs)) for _ in range(rounds + 1)][1:]
+    return tuple(
+        (statistics.median(run[side][figure] for run in runs) for side in (0, 1))  # type: ignore[misc]
+        for figure in (0, 1)
+    )
+
+
+def agreement(recognizer: Recognizer, data: Path, count: int) -> tuple[int, int]:
+    """How many pictures, as 12-megapixel JPEGs, get the same first guess when decoded in full."""
+    from training.data import choose_pictures
+
+    pictures = choose_pictures(data)
+    chosen = np.random.default_rng(0).choice(
+        len(pictures), min(count, len(pictures)), replace=False
+    )
+    same = 0
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "large.jpg")
+        for index in track(chosen, "comparing with a full decode"):
+            with Image.open(pictures[index].path) as image:
+                small = image.convert("RGB")
+            scale = (12e6 / (small.width * small.height)) ** 0.5
+            size = (round(small.width * scale), round(small.height * scale))
+            small.resize(size, Image.Resampling.BICUBIC).save(path, quality=90)
+            with Image.open(path) as image:
+                full = image.convert("RGB")
+            side = recognizer.manifest.input.size
+            whole = recognizer.recognize(fit_square(full, side, recognizer.manifest.input.resize))
+            same += _guess(recognizer.recognize(path)) == _guess(whole)
+    return same, len(chosen)
+
+
+def _guess(answer: Any) -> str:
+    best = answer.candidates[0]
+    return "none" if answer.none_probability > best.probability else best.deity
+
+
+def main(
+    backbone: Annotated[str | None, typer.Option(help="as `training fit` takes it")] = None,
+    data: Annotated[Path | None, typer.Option(help="dataset folder for the agreement")] = None,
+    rounds: Annotated[int, typer.Option(help="counted runs of each")] = 7,
+    folder_photos: Annotated[int, typer.Option(help="photos in the folder")] = 500,
+    compared: Annotated[int, typer.Option(help="pictures compared with a full decode")] = 400,
+) -> None:
+    """Print a table of medians and ratios."""
+    recognizer = Recognizer.load(BUNDLE)
+    table = Table("what", "ours", "fastai", "ratio", "aim", title=f"{os.cpu_count()} processors")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        pickle = save_learner(folder, backbone, recognizer.manifest.labels)
+        from fastai.learner import load_learner
+
+        learner = load_learner(pickle)
+        learner.remove_cbs(learner.progress) if hasattr(learner, "progress") else None
+
+        def predict(photo_bytes: bytes) -> Any:
+            return learner.predict(photo_bytes)
+
+        for megapixels, aim in ((12, "≥ 8"), (1, "≥ 5")):
+            content = save_photos(folder / f"{megapixels}mp", megapixels, 1)[0].read_bytes()
+            ours, theirs = in_turn(
+                lambda c=content: recognizer.recognize(c), lambda c=content: predict(c), rounds
+            )
+            table.add_row(f"{megapixels}-megapixel JPEG, bytes to answer", f"{ours * 1e3:.1f} ms",
+                          f"{theirs * 1e3:.1f} ms", f"{theirs / ours:.1f}", aim)  # fmt: skip
+        one = str(folder / "1mp" / "0.jpg")
+        (seconds, other_seconds), (memory, other_memory) = processes(
+            [sys.executable, "-m", "ideitify", "identify", one, "--json"],
+            [sys.executable, "-c", FASTAI_SCRIPT, str(pickle), one], max(3, rounds // 2),
+        )  # fmt: skip
+        table.add_row("process start to first answer", f"{seconds:.2f} s", f"{other_seconds:.2f} s",
+                      f"{other_seconds / seconds:.1f}", "≥ 6")  # fmt: skip
+        table.add_row("peak memory of that process", f"{memory:.0f} MiB", f"{other_memory:.0f} MiB",
+                      f"1/{other_memory / memory:.1f}", "≤ 1/3")  # fmt: skip
+        paths = save_photos(folder / "many", 1, folder_photos)
+        started = time.perf_counter()
+        for _ in recognizer.recognize_many(paths):
+            pass
+        ours = time.perf_counter() - started
+        started = time.perf_counter()
+        for path in track(paths, "fastai, one by one"):
+            predict(path.read_bytes())
+        theirs = time.perf_counter() - started
+        table.add_row(f"folder of {len(paths)} photos of 1 megapixel", f"{ours:.1f} s",
+                      f"{theirs:.1f} s", f"{theirs / ours:.1f}", "≥ 10")  # fmt: skip
+    if data:
+        same, count = agreement(recognizer, data, compared)
+        share = f"{same / count:.2%}"
+        table.add_row("same first guess as a full decode", f"{same}/{count}", "", share, "≥ 99.5 %")
+    Console(width=110).print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)
