@@ -81,7 +81,8 @@ class WeightAverage(Callback):
 
     def after_batch(self) -> None:
         if self.training:
-            self.learn.average.update(self.learn.model, step=self.learn.train_iter)
+            step = self.epoch * len(self.dls.train) + self.iter + 1  # also in a resumed run
+            self.learn.average.update(self.learn.model, step=step)
 
     def before_validate(self) -> None:
         self.learn.trained, self.learn.model = self.learn.model, self.learn.average.module
@@ -97,8 +98,14 @@ class Checkpoint(Callback):
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.trained = False
+
+    def after_train(self) -> None:
+        self.trained = True
 
     def after_epoch(self) -> None:
+        if not self.trained:  # an epoch that a resumed run skips
+            return
         partial = self.path.with_suffix(".partial")
         optimizer = self.learn.opt.state_dict()
         state = {

@@ -23,23 +23,23 @@ class FitSettings(BaseModel):
     min_images: int = Field(9, ge=2, description="smaller categories are left out")
     valid_share: float = Field(0.2, gt=0, lt=0.5, description="of every class, held out by source")
 
-    epochs: int = Field(30, ge=1, description="with all layers trained, after the head on its own")
+    epochs: int = Field(14, ge=1, description="with all layers trained, after the head on its own")
     sizes: tuple[int, ...] = Field(
         (160, 224), description="sides in pixels, small first: most learning is cheap there"
     )
     last_size_share: float = Field(0.2, ge=0, le=1, description="of the epochs, at the last size")
-    valid_size: int = Field(256, description="side at which photos are recognised")
+    valid_size: int = Field(224, description="side at which photos are recognised")
     resize: Literal["squish", "pad"] = Field(
         "squish", description="squish keeps attributes at the edges in view"
     )
 
     batch_size: int = 32
-    learning_rate: float = Field(1e-3, gt=0, description="of the head at the cycle's top")
+    learning_rate: float = Field(5e-4, gt=0, description="of the head at the cycle's top")
     body_share: float = Field(0.3, gt=0, description="of the learning rate, for the deepest layers")
     weight_decay: float = 0.05
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     mix_probability: float = Field(
-        0.5, ge=0, le=1, description="share of batches with MixUp or CutMix"
+        0.25, ge=0, le=1, description="share of batches with MixUp or CutMix"
     )
     sampling_power: float = Field(
         0.5,
@@ -48,7 +48,7 @@ class FitSettings(BaseModel):
         description="a class is drawn in proportion to size**power: 1 as it is, 0 balanced",
     )
     ema_decay: float = Field(
-        0.998, ge=0, lt=1, description="moving average of the weights, which ships"
+        0.995, ge=0, lt=1, description="moving average of the weights, which ships"
     )
     dropout: float = Field(0.2, ge=0, lt=1)
     flip: bool = Field(
