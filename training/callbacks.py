@@ -112,8 +112,14 @@ class Checkpoint(Callback):
             "epoch": self.epoch + 1,
             "model": self.learn.model.state_dict(),
             "average": self.learn.average.module.state_dict(),
-            # plain lists instead of fastcore's, so that loading needs no pickled code
-            "optimizer": {name: list(values) for name, values in optimizer.items()},
+            # plain types instead of fastcore's and numpy's: loading needs no pickled code
+            "optimizer": {
+                "state": list(optimizer["state"]),
+                "hypers": [
+                    {name: float(value) for name, value in group.items()}
+                    for group in optimizer["hypers"]
+                ],
+            },
         }
         torch.save(state, partial)
         partial.replace(self.path)

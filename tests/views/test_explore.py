@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from ideitify import find_entry, knowledge
+from tests.views.conftest import text_of
+
+
+@pytest.fixture
+def explore(app: AppTest) -> AppTest:
+    return app.run().switch_page("explore.py").run()
+
+
+def cards(app: AppTest) -> list[str]:
+    navigation = 3
+    return [link.value for link in app.get("page_link")][navigation:]
+
+
+def test_everyone_but_nobody_has_a_card(explore: AppTest) -> None:
+    assert len(cards(explore)) == len(knowledge()) - 1
+    assert "No deity recognised" not in cards(explore)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [("pillaiyar", "Ganesha"), ("गणेश", "Ganesha"), ("முருகன்", "Murugan"), ("Ἄρης", "Ares")],
+)
+def test_search_takes_any_name_and_script(explore: AppTest, query: str, expected: str) -> None:
+    explore.text_input("q").set_value(query).run()
+    assert expected in cards(explore)
+    assert len(cards(explore)) < 10
+
+
+def test_filters_narrow_and_combine(explore: AppTest) -> None:
+    explore.selectbox("tradition").set_value("Hinduism").run()
+    hindu = cards(explore)
+    explore.selectbox("region").set_value("Indonesia").run()
+    assert set(cards(explore)) < set(hindu)
+    assert "Zeus" not in hindu
+
+
+def test_nothing_found_is_said(explore: AppTest) -> None:
+    explore.text_input("q").set_value("xyzzy").run()
+    assert "Nobody found" in explore.info[0].value
+
+
+@pytest.mark.parametrize("slug", sorted(knowledge()))
+def test_each_entry_has_a_page_with_every_field(app: AppTest, slug: str) -> None:
+    app.query_params["deity"] = slug
+    app.switch_page("explore.py").run()
+    entry = find_entry(slug)
+    said = text_of(app)
+    assert not app.exception
+    assert app.title[0].value.replace("\\", "") == entry.name
+    for phrase in [
+        entry.body, entry.tradition or "", entry.look_for.attributes[0], entry.sources[0].title,
+        *(festival.name for festival in entry.festivals), *entry.care, *entry.sacred_places,
+        *entry.regions, *entry.names.values(),
+    ]:  # fmt: skip
+        assert phrase in said.replace("&#x27;", "'").replace("&quot;", '"').replace("&amp;", "&")
+    for linked in entry.linked_slugs():
+        assert find_entry(linked).name in "".join(cards(app)).replace("\\", "")
+
+
+@pytest.mark.parametrize("slug", ["nobody", "../secrets", "<b>x</b>", ""])
+def test_an_unknown_link_is_told_clearly(app: AppTest, slug: str) -> None:
+    app.query_params["deity"] = slug
+    app.switch_page("explore.py").run()
+    assert app.title[0].value == "Not in the collection"
+    assert "<b>" not in app.warning[0].value
+    assert not app.exception
+
+
+def test_a_mistyped_link_offers_the_nearest(app: AppTest) -> None:
+    app.query_params["deity"] = "ganesh"
+    app.switch_page("explore.py").run()
+    assert "Ganesha" in cards(app)

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from ideitify import BundleError
+from ideitify.fetch import FetchError
+from tests.tiny import BLUE, GREY, RED, VIOLET, png
+from tests.views.conftest import text_of
+from views import parts
+
+
+def upload(app: AppTest, photo: bytes) -> AppTest:
+    app.run().segmented_control("way").set_value("Photo").run()
+    return app.file_uploader[0].set_value(("photo.png", photo, "image/png")).run()
+
+
+def links(app: AppTest) -> list[str]:
+    return [link.value for link in app.get("page_link")]
+
+
+def test_it_begins_with_the_camera_and_says_that_nothing_is_stored(app: AppTest) -> None:
+    app.run()
+    assert app.title[0].value == "Who is this?"
+    assert app.camera_input[0].label == "Take a photo"
+    assert "nothing is stored" in text_of(app)
+    assert not app.exception
+
+
+def test_a_photo_is_named_explained_and_compared(app: AppTest) -> None:
+    upload(app, png(RED))
+    said = text_of(app)
+    assert app.title[0].value == "This looks like **Ganesha**"
+    assert "Very sure: over 99 %" in said
+    headings = [heading.value for heading in app.subheader]
+    assert headings[0] == "What to look for"
+    assert headings[1].startswith("Or is it")
+    assert {"History and meaning", "Festivals", "Sacred places", "With care", "Sources"} < {
+        *headings
+    }
+    assert "elephant head" in said
+    assert "Ganesh Chaturthi" in said
+    assert {"Ganesha", "Krishna", "Shiva", "More about Ganesha"} <= {*links(app)}
+    assert not app.exception
+
+
+def test_the_camera_does_the_same(app: AppTest) -> None:
+    app.run().camera_input[0].set_value(("photo.jpg", png(BLUE), "image/jpeg")).run()
+    assert app.title[0].value == "This looks like **Krishna**"
+
+
+def test_doubt_is_shown_side_by_side(app: AppTest) -> None:
+    upload(app, png(VIOLET))
+    assert app.title[0].value in {
+        "Could be **Ganesha** or **Krishna**", "Could be **Krishna** or **Ganesha**",
+    }  # fmt: skip
+    assert app.subheader[0].value == "Check the picture"
+    assert "flute" in text_of(app)
+    assert "elephant head" in text_of(app)
+
+
+def test_nobody_is_said_kindly_with_advice(app: AppTest) -> None:
+    upload(app, png(GREY))
+    assert app.title[0].value == "I see no deity that I know here"
+    assert "Go closer" in text_of(app)
+    assert "I know 3 deities" in text_of(app)
+
+
+def test_the_heat_map_follows_the_chosen_candidate(app: AppTest) -> None:
+    upload(app, png(RED, BLUE))
+    assert _alt(app) == "Your photo"
+    app.toggle("heat").set_value(True).run()
+    first = app.pills("heat-for").value
+    assert "speaks for" in _alt(app)
+    other = {"ganesha": "krishna", "krishna": "ganesha"}[first]
+    app.pills("heat-for").set_value(other).run()
+    assert other.title() in _alt(app)
+
+
+def _alt(app: AppTest) -> str:
+    return app.image[0].proto.imgs[0].alt
+
+
+def test_a_new_photo_forgets_the_last(app: AppTest) -> None:
+    upload(app, png(RED))
+    app.button[0].click().run()
+    assert app.title[0].value == "Who is this?"
+    assert "snap" not in app.session_state
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"just words", "The file is not an image"),
+        (b"%PDF-1.7 ...", "PDF"),
+        (png(RED)[:60], "incomplete or damaged"),
+    ],
+)
+def test_a_bad_file_is_refused_with_its_sentence(
+    app: AppTest, content: bytes, sentence: str
+) -> None:
+    upload(app, content)
+    assert sentence in app.error[0].value
+    assert app.file_uploader[0].label
+
+
+def test_a_link_is_fetched_and_recognised(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr("ideitify.fetch.fetch_photo", lambda url: asked.append(url) or png(RED))
+    app.run().segmented_control("way").set_value("Link").run()
+    app.text_input[0].set_value(" https://example.org/a.png ").run()
+    assert asked == ["https://example.org/a.png"]
+    assert app.title[0].value == "This looks like **Ganesha**"
+
+
+def test_a_link_that_cannot_be_fetched_says_why(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(url: str) -> bytes:
+        raise FetchError("no_network", "<b>example</b>")
+
+    monkeypatch.setattr("ideitify.fetch.fetch_photo", refuse)
+    app.run().segmented_control("way").set_value("Link").run()
+    app.text_input[0].set_value("https://example.org/a.png").run()
+    assert r"\<b\>example\<\/b\> cannot be reached" in app.error[0].value
+
+
+def test_without_a_model_it_says_what_to_do(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise BundleError("bundle.json is missing")
+
+    monkeypatch.setattr(parts, "load_recognizer", fail)
+    upload(app, png(RED))
+    assert r"bundle\.json is missing" in app.error[0].value
+    assert "IDEITIFY_BUNDLE" in app.error[0].value

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ideitify import Answer, Candidate, Verdict, find_entry, knowledge
+from views import words
+
+
+def answer(verdict: Verdict, none: float = 0.01, **candidates: float) -> Answer:
+    listed = [
+        Candidate(slug.replace("_", "-"), probability) for slug, probability in candidates.items()
+    ]
+    return Answer(verdict, listed, none, np.zeros(1), np.zeros((1, 1, 1)), ("none",))
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (answer(Verdict.DEITY, ganesha=0.9, shiva=0.1), "This looks like **Ganesha**"),
+        (answer(Verdict.DEITY, christian_saint=0.9), "This looks like a **Christian saint**"),
+        (answer(Verdict.DEITY, angel=0.9), "This looks like an **Angel**"),
+        (answer(Verdict.DEITY, theerthankaras=0.9), "This looks like one of the **Tirthankaras**"),
+        (answer(Verdict.UNSURE, vishnu=0.4, krishna=0.3, rama=0.1),
+         "Could be **Vishnu** or **Krishna**"),
+        (answer(Verdict.UNSURE, vishnu=0.3, krishna=0.3, rama=0.2, zeus=0.2),
+         "Could be **Vishnu**, **Krishna** or **Rama**"),
+        (answer(Verdict.UNSURE, vishnu=0.4, krishna=0.1), "Perhaps **Vishnu**"),
+        (answer(Verdict.UNSURE, none=0.7, vishnu=0.1, krishna=0.1),
+         "Perhaps nobody that I know, or **Vishnu**"),
+        (answer(Verdict.NO_DEITY, none=0.9, vishnu=0.1), "I see no deity that I know here"),
+    ],
+)  # fmt: skip
+def test_the_answer_comes_in_words(given: Answer, expected: str) -> None:
+    assert words.headline(given) == expected
+
+
+def test_a_group_is_said_not_to_be_identified() -> None:
+    said = words.confidence(answer(Verdict.DEITY, christian_saint=0.9))
+    assert "not identified further" in said
+    assert "not identified further" not in words.confidence(answer(Verdict.DEITY, shiva=0.9))
+
+
+def test_confidence_is_a_word_a_number_and_a_frequency() -> None:
+    said = words.confidence(answer(Verdict.DEITY, ganesha=0.83))
+    assert said == "Fairly sure: 83 %. Of 10 answers as sure as this, about 2 would be wrong."
+    said = words.confidence(answer(Verdict.DEITY, ganesha=0.999))
+    assert said == "Very sure: over 99 %. Of 20 answers as sure as this, fewer than one is wrong."
+
+
+def test_doubt_names_the_chance_of_nobody_where_it_counts() -> None:
+    assert "at 40 %. The signs" in words.confidence(answer(Verdict.UNSURE, vishnu=0.4))
+    said = words.confidence(answer(Verdict.UNSURE, none=0.35, vishnu=0.4))
+    assert said.endswith("that no deity I know is here, 35 %.")
+    said = words.confidence(answer(Verdict.UNSURE, none=0.7, vishnu=0.1))
+    assert said.endswith("likelier still, 70 %, is that no deity I know is here.")
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [(0, "under 1 %"), (0.0101, "1 %"), (0.495, "50 %"), (0.99, "99 %"), (1, "over 99 %")],
+)
+def test_percent_promises_nothing_absolute(share: float, expected: str) -> None:
+    assert words.percent(share) == expected
+
+
+def test_plain_text_survives_markdown() -> None:
+    assert words.plain("*[a](b)* <i> Ávila $x$") == r"\*\[a\]\(b\)\* \<i\> Ávila \$x\$"
+
+
+def test_how_to_tell_works_both_ways() -> None:
+    ganesha, hanuman = find_entry("ganesha"), find_entry("hanuman")
+    told = words.how_to_tell(ganesha, hanuman)
+    assert told
+    assert words.how_to_tell(hanuman, ganesha)
+    assert words.how_to_tell(ganesha, find_entry("zeus")) is None
+
+
+def test_every_language_of_the_knowledge_has_a_name() -> None:
+    tags = {tag for entry in knowledge().values() for tag in entry.names}
+    assert tags <= words.LANGUAGES.keys()
+
+
+def test_figures_read_as_words() -> None:
+    assert words.figure_name("top_3_accuracy") == "Right within 3 guesses"
+    assert words.figure_name("some_new_figure") == "Some new figure"

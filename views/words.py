@@ -1,0 +1,151 @@
+"""What the app says: sentences from answers and entries, free of Streamlit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from ideitify import Answer, Candidate, Entry, Verdict, find_entry
+
+RIVAL_SHARE = 0.5  # a candidate this likely, relative to the first, is named beside it
+MOST_RIVALS = 3
+
+ASPECTS = {
+    "attributes": "Signs and symbols",
+    "posture": "Posture",
+    "mount": "Mount or companion",
+    "colours": "Colours",
+}
+
+FIGURES = {
+    "accuracy": "right at the first guess",
+    "top_3_accuracy": "right within 3 guesses",
+    "top_5_accuracy": "right within 5 guesses",
+    "macro_f1": "mean over all names, rare ones counting alike (macro F1)",
+    "expected_calibration_error": "gap between stated and true confidence",
+    "expected_calibration_error_before": "the same gap before calibration",
+    "none_auroc": "tells deities from pictures without one (AUROC)",
+    "none_false_positive_rate_at_95_recall": (
+        "deities missed, if 95 % of the pictures without one are to be found"
+    ),
+}
+
+LANGUAGES = {
+    "am": "Amharic", "ar": "Arabic", "as": "Assamese", "bg": "Bulgarian", "bn": "Bengali",
+    "bo": "Tibetan", "ca": "Catalan", "cop": "Coptic", "de": "German", "egy": "Ancient Egyptian",
+    "el": "Greek", "es": "Spanish", "fr": "French", "grc": "Ancient Greek", "gu": "Gujarati",
+    "he": "Hebrew", "hi": "Hindi", "hr": "Croatian", "hy": "Armenian", "id": "Indonesian",
+    "it": "Italian", "ja": "Japanese", "ka": "Georgian", "km": "Khmer", "kn": "Kannada",
+    "ko": "Korean", "la": "Latin", "ml": "Malayalam", "mr": "Marathi", "my": "Burmese",
+    "ne": "Nepali", "nl": "Dutch", "or": "Odia", "pa": "Punjabi", "pl": "Polish",
+    "pt": "Portuguese", "ru": "Russian", "sa": "Sanskrit", "si": "Sinhala", "sr": "Serbian",
+    "syc": "Syriac", "ta": "Tamil", "te": "Telugu", "th": "Thai", "uk": "Ukrainian",
+    "ur": "Urdu", "vi": "Vietnamese", "zh": "Chinese",
+}  # fmt: skip
+
+
+def plain(text: str) -> str:
+    """Escape `text` so that Markdown shows it as it is."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
+
+
+def percent(share: float) -> str:
+    """A share in 0..1 as people say it; never a false 0 or 100 %."""
+    if share < 0.01:
+        return "under 1 %"
+    if share > 0.99:
+        return "over 99 %"
+    return f"{share:.0%}".replace("%", " %")
+
+
+def named(entry: Entry) -> str:
+    """How a sentence names the entry, as Markdown: a group is never passed off as a person."""
+    name = f"**{plain(entry.name)}**"
+    if entry.kind != "group":
+        return name
+    if entry.name.endswith("s"):
+        return f"one of the {name}"
+    return f"{'an' if entry.name[0] in 'AEIOU' else 'a'} {name}"
+
+
+def rivals(answer: Answer) -> list[Candidate]:
+    """The candidates that an unsure answer names: the first and those not far behind."""
+    first = answer.candidates[0]
+    near = [c for c in answer.candidates if c.probability >= RIVAL_SHARE * first.probability]
+    return near[:MOST_RIVALS]
+
+
+def leans_to_nobody(answer: Answer) -> bool:
+    """Whether nobody is likelier than the first candidate."""
+    return answer.none_probability > answer.candidates[0].probability
+
+
+def headline(answer: Answer) -> str:
+    """The answer in one sentence, as Markdown."""
+    first = find_entry(answer.candidates[0].deity)
+    match answer.verdict:
+        case Verdict.DEITY:
+            return f"This looks like {named(first)}"
+        case Verdict.NO_DEITY:
+            return "I see no deity that I know here"
+        case Verdict.UNSURE:
+            if leans_to_nobody(answer):
+                return f"Perhaps nobody that I know, or {named(first)}"
+            names = [named(find_entry(candidate.deity)) for candidate in rivals(answer)]
+            return f"Could be {either(names)}" if len(names) > 1 else f"Perhaps {names[0]}"
+
+
+def either(names: Iterable[str]) -> str:
+    """ "A", "A or B", "A, B or C"."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def confidence(answer: Answer) -> str:
+    """How far to trust the answer, in plain language with the number."""
+    first = answer.candidates[0]
+    match answer.verdict:
+        case Verdict.DEITY:
+            sure = f"{_sureness(first.probability)}: {percent(first.probability)}. {_risk(first)}"
+            group = find_entry(first.deity).kind == "group"
+            return f"{sure} Which one is not identified further." if group else sure
+        case Verdict.NO_DEITY:
+            return f"{_sureness(answer.none_probability)}: {percent(answer.none_probability)}."
+        case Verdict.UNSURE:
+            name, nobody = find_entry(first.deity).name, percent(answer.none_probability)
+            doubt = f"I am not sure. The likeliest name is {name}, at {percent(first.probability)}"
+            if leans_to_nobody(answer):
+                return f"{doubt}; likelier still, {nobody}, is that no deity I know is here."
+            if answer.none_probability >= RIVAL_SHARE * first.probability:
+                return f"{doubt}; that no deity I know is here, {nobody}."
+            return f"{doubt}. The signs below help you decide."
+
+
+def _sureness(probability: float) -> str:
+    for least, word in ((0.9, "Very sure"), (0.75, "Fairly sure"), (0.5, "More likely than not")):
+        if probability >= least:
+            return word
+    return "The likeliest, but far from certain"
+
+
+def _risk(candidate: Candidate) -> str:
+    """The calibrated probability as a natural frequency."""
+    wrong_in_ten = round(10 * (1 - candidate.probability))
+    if candidate.probability >= 0.95:
+        return "Of 20 answers as sure as this, fewer than one is wrong."
+    return f"Of 10 answers as sure as this, about {max(wrong_in_ten, 1)} would be wrong."
+
+
+def how_to_tell(one: Entry, other: Entry) -> str | None:
+    """What tells the two apart, from either entry; None where neither mentions the other."""
+    for entry, rival in ((one, other), (other, one)):
+        for alike in entry.confused_with:
+            if alike.deity == rival.slug:
+                return alike.how_to_tell
+    return None
+
+
+def figure_name(key: str) -> str:
+    """A metric's or picture set's key in a reader's words."""
+    words = FIGURES.get(key, key.replace("_", " "))
+    return words[:1].upper() + words[1:]
