@@ -22,7 +22,7 @@ pytestmark = pytest.mark.xdist_group("browser")
 
 SCREENSHOTS = PROJECT / "screenshots"
 SHIPPED = PROJECT / "models" / "default"
-DRAWING = PROJECT / "tests" / "pictures" / "ganesha.jpg"  # a relief, drawn and lit by program
+DRAWING = PROJECT / "tests" / "pictures" / "ganesha.jpg"  # a print, drawn for the project
 SIZES = {"phone": PHONE, "desktop": DESKTOP}
 PAGES = {"snap": "", "explore": "explore", "ganesha": "explore?deity=ganesha", "about": "about"}
 
