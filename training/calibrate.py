@@ -36,8 +36,12 @@ def cross_fitted_probabilities(
     """Calibrated probabilities (n, labels), each picture with a temperature fitted on others.
 
     A temperature measured on the pictures that it was fitted on would look better than it is.
+    "Others" are of other groups; of other pictures, where all are of one group.
     """
     probabilities = np.empty_like(logits)
+    if len(np.unique(groups)) == 1:
+        groups = np.arange(len(groups))
+    folds = min(folds, len(np.unique(groups)))
     for fitted, judged in GroupKFold(folds).split(logits, targets, groups):
         temperature = fit_temperature(logits[fitted], targets[fitted])
         probabilities[judged] = softmax(logits[judged] / temperature)

@@ -85,10 +85,10 @@ class WeightAverage(Callback):
             self.learn.average.update(self.learn.model, step=step)
 
     def before_validate(self) -> None:
-        self.learn.trained, self.learn.model = self.learn.model, self.learn.average.module
+        self.learn.unaveraged, self.learn.model = self.learn.model, self.learn.average.module
 
     def after_validate(self) -> None:
-        self.learn.model = self.learn.trained
+        self.learn.model = self.learn.unaveraged
 
 
 class Checkpoint(Callback):

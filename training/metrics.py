@@ -74,13 +74,15 @@ def bootstrap(
     """A figure with its 95 % interval, resampling whole groups.
 
     Pictures of one source are not independent, so resampling single pictures would promise too
-    much.
+    much; it is done only where all are of one group.
 
     Args:
         figure: takes picture indices (with repeats) and gives the figure.
         groups: the source of each picture (n,).
     """
     names, group_of = np.unique(np.asarray(groups), return_inverse=True)
+    if len(names) == 1:
+        names = group_of = np.arange(len(group_of))
     members = [np.flatnonzero(group_of == number) for number in range(len(names))]
     rng = np.random.default_rng(seed)
     samples = [

@@ -12,7 +12,6 @@ import fastai.callback.schedule  # noqa: F401  (adds Learner.fit_one_cycle)
 import numpy as np
 import torch
 from fastai.callback.channelslast import ChannelsLast
-from fastai.callback.data import WeightedDL
 from fastai.callback.progress import CSVLogger
 from fastai.callback.training import GradientClip
 from fastai.data.core import DataLoaders
@@ -234,13 +233,12 @@ def _learner(
     valid_set = PictureDataset(data.pixels, valid, data.targets, look)
     weights = sampling_weights(data.targets[train], settings.sampling_power)
     loaders = DataLoaders(
-        WeightedDL(
+        DataLoader(
             train_set,
             bs=settings.batch_size,
-            wgts=weights,
-            shuffle=True,
             drop_last=True,
             num_workers=0,
+            get_idxs=lambda: np.random.choice(len(train), len(train), p=weights).tolist(),
         ),
         DataLoader(valid_set, bs=64, num_workers=0),
         device=default_device(),

@@ -116,7 +116,7 @@ def load(hub: Hub, tmp_path: Path):
                  "HF_HUB_DISABLE_TELEMETRY": "1", **environment},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
         )  # fmt: skip
 
     return load

@@ -1,5 +1,6 @@
 """Training really trains, resumes to the same result, and exports what it trained."""
 
+import copy
 import csv
 import json
 import os
@@ -70,7 +71,6 @@ def test_the_card_names_sizes_intervals_origin_and_biases(bundle: Path) -> None:
 
 
 def test_an_export_that_answers_otherwise_is_refused(fitted, bundle: Path) -> None:
-    import copy
 
     import torch
 
@@ -91,7 +91,8 @@ def test_resuming_a_killed_run_gives_the_result_of_an_unbroken_one(
         tiny_backbone, "--out", str(tmp_path / "out"), "--run", str(tmp_path / "run"),
         "--settings", str(settings),
     ]  # fmt: skip
-    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
+    # one thread, as in this process: sums in another order differ in their last digits
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, cwd=PROJECT, env=environment)
     deadline = time.monotonic() + 120
     while not (tmp_path / "run" / "checkpoint.pth").is_file() and time.monotonic() < deadline:
