@@ -113,11 +113,9 @@ def process(command: list[str]) -> tuple[float, float]:
 
 def processes(ours: list[str], theirs: list[str], rounds: int) -> tuple[tuple[float, float], ...]:
     """Median seconds and median peak memory of both commands, run in turn after a warm-up."""
-    runs = [(process(ours), process(theirs)) for _ in range(rounds + 1)][1:]
-    return tuple(
-        (statistics.median(run[side][figure] for run in runs) for side in (0, 1))  # type: ignore[misc]
-        for figure in (0, 1)
-    )
+    runs = np.array([(process(ours), process(theirs)) for _ in range(rounds + 1)][1:])
+    (ours_seconds, ours_memory), (seconds, memory) = np.median(runs, axis=0).tolist()
+    return (ours_seconds, seconds), (ours_memory, memory)
 
 
 def agreement(recognizer: Recognizer, data: Path, count: int) -> tuple[int, int]:
