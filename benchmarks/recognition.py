@@ -41,6 +41,14 @@ with learner.no_bar(), learner.no_logging():
 print(label, probabilities.topk(5))
 """
 
+LAUNCHER = """
+import resource, subprocess, sys, time
+started = time.perf_counter()
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+seconds = time.perf_counter() - started
+print(seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
 
 def photo(megapixels: float, seed: int) -> Image.Image:
     """A 4:3 picture with the fine grain of a camera, so that its JPEG is as large as a photo's."""
@@ -101,14 +109,11 @@ def in_turn(ours: Callable[[], Any], theirs: Callable[[], Any], rounds: int) -> 
 
 def process(command: list[str]) -> tuple[float, float]:
     """Seconds and peak memory in MiB of a whole process."""
-    started = time.perf_counter()
-    child = subprocess.Popen(
-        command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    _, status, usage = os.wait4(child.pid, 0)
-    if os.waitstatus_to_exitcode(status):
-        raise RuntimeError(f"{command} failed")
-    return time.perf_counter() - started, usage.ru_maxrss / 1024
+    # started by a small process: a child's peak includes its parent's size from before the exec
+    launch = [sys.executable, "-c", LAUNCHER, *command]
+    done = subprocess.run(launch, cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=True)
+    seconds, kilobytes = done.stdout.split()
+    return float(seconds), float(kilobytes) / 1024
 
 
 def processes(ours: list[str], theirs: list[str], rounds: int) -> tuple[tuple[float, float], ...]:
