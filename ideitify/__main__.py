@@ -32,7 +32,6 @@ SUFFIXES = {
     ".gif", ".tif", ".tiff", ".bmp",
 }  # fmt: skip
 STDIN = "-"
-HEATMAP_PHOTO_SIDE = 640  # pixels that a heat map's photo keeps at least, twice over
 TEXT_WIDTH = 88
 
 app = typer.Typer(
@@ -234,9 +233,9 @@ def _heatmap_name(name: str, deity: str, used: set[str]) -> str:
 
 
 def _write_heatmap(path: Path, recognizer: Recognizer, photo: Path | bytes, answer: Answer) -> None:
-    from ideitify.heatmap import heat_map, heat_overlay
+    from ideitify.heatmap import PHOTO_SIDE, heat_map, heat_overlay
 
-    image = open_photo(photo, side=HEATMAP_PHOTO_SIDE, limits=recognizer.settings)
+    image = open_photo(photo, side=PHOTO_SIDE, limits=recognizer.settings)
     overlay = heat_overlay(image, heat_map(answer), recognizer.manifest.input.resize)
     path.parent.mkdir(parents=True, exist_ok=True)
     overlay.save(path)

@@ -32,7 +32,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from ideitify.bundle import BundleError
-from ideitify.heatmap import HeatMapError, heat_map, heat_overlay
+from ideitify.heatmap import PHOTO_SIDE, HeatMapError, heat_map, heat_overlay
 from ideitify.knowledge import Entry, Tradition, close_slugs, has_entry, knowledge, search_entries
 from ideitify.openapi import document
 from ideitify.photo import PhotoError, open_photo
@@ -44,7 +44,6 @@ MOST_WAITING = 64  # photos that wait for a worker; more are sent away, so that 
 FORM_BYTES = 64 * 1024  # what the rest of a form may take beside the photo
 FORM_FIELDS = 10
 MOST_CANDIDATES = 100
-HEATMAP_PHOTO_SIDE = 640  # pixels that a heat map's photo keeps at least, twice over
 
 T = TypeVar("T")
 Handler = Callable[[Request], Awaitable[Response]]
@@ -93,7 +92,7 @@ async def draw_heatmap(request: Request) -> Response:
 def _heatmap(photo: bytes, deity: str | None) -> bytes:
     recognizer = default_recognizer()
     heat = heat_map(recognizer.recognize(photo), deity)
-    image = open_photo(photo, side=HEATMAP_PHOTO_SIDE, limits=recognizer.settings)
+    image = open_photo(photo, side=PHOTO_SIDE, limits=recognizer.settings)
     buffer = io.BytesIO()
     overlay = heat_overlay(image, heat, recognizer.manifest.input.resize)
     overlay.save(buffer, "PNG", compress_level=3)  # twice as fast as 6 and hardly larger

@@ -22,6 +22,7 @@ from PIL import Image
 from ideitify.recognizer import Answer
 
 MAX_SIDE = 1280  # of an overlay, in pixels: sharp on a phone's screen, and drawn in some 20 ms
+PHOTO_SIDE = 640  # pixels that the photo under an overlay keeps on its short side, twice over
 STRENGTH = 0.6  # of the colours against the photo, 0..1
 
 # Nine steps of matplotlib's "inferno" (van der Walt and Smith, 2015, CC0). Its lightness rises

@@ -1,0 +1,1 @@
+"""From a dataset folder to a model bundle; `python -m training --help`."""
