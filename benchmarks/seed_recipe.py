@@ -84,7 +84,10 @@ def train_seed_recipe(data: TrainingData, backbone_name: str, seed: int) -> Prob
 
 
 def train_ours(folder: Path, backbone_name: str, run: Path, settings: FitSettings) -> Probabilities:
-    """`training fit` with the settings of the project, resumed where it was interrupted."""
+    """`training fit` with the settings of the project, resumed where it was interrupted.
+
+    A run of other settings is refused by `fit`; remove its folder then.
+    """
     fitted = fit(folder, backbone_name, run, settings, resume=True)
     return {"ours": softmax(fitted.logits)}
 
@@ -155,15 +158,10 @@ def main(
     loaded = load_training_data(data, FitSettings(), CACHE_FOLDER)
     results: dict[str, list[np.ndarray]] = {}
     for seed in seeds:
-        settings = FitSettings(seed=seed)
         ways = kept(out / "probe.npz", lambda: train_probe(loaded, backbone))
         ways |= kept(out / f"seed_recipe_{seed}.npz",
                      lambda s=seed: train_seed_recipe(loaded, backbone, s))  # fmt: skip
-        run = out / f"ours_{seed}"
-        ways |= kept(
-            run.with_suffix(".npz"),
-            lambda r=run, s=settings: train_ours(data, backbone, r, s),
-        )
+        ways |= train_ours(data, backbone, out / f"ours_{seed}", FitSettings(seed=seed))
         for way, probabilities in ways.items():
             results.setdefault(way, []).append(probabilities)
     print_table(results, loaded)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,30 +14,15 @@ from fastai.torch_core import set_seed
 from timm.utils import ModelEmaV3
 from torchvision.transforms import v2
 
-from training.backbone import Backbone
-from training.data import train_transform
-from training.settings import FitSettings
 
+class Thaw(Callback):
+    """Keep the deepest layers as they are until the last epochs."""
 
-class SizeSchedule(Callback):
-    """Progressive resizing: small pictures first, the last size for the last epochs."""
-
-    def __init__(self, settings: FitSettings, backbone: Backbone) -> None:
-        self.settings, self.backbone = settings, backbone
+    def __init__(self, epochs: int, share: float) -> None:
+        self.first_thawed = epochs - math.ceil(epochs * share)
 
     def before_epoch(self) -> None:
-        size = size_at(self.epoch, self.settings)
-        transform = train_transform(size, self.backbone.mean, self.backbone.std)
-        self.learn.dls.train_ds.transform = transform
-
-
-def size_at(epoch: int, settings: FitSettings) -> int:
-    """Side in pixels of the training crops in an epoch, counted from 0."""
-    last_epochs = round(settings.epochs * settings.last_size_share)
-    if epoch >= settings.epochs - last_epochs:
-        return settings.sizes[-1]
-    earlier = settings.sizes[:-1] or settings.sizes
-    return earlier[epoch * len(earlier) // max(1, settings.epochs - last_epochs)]
+        self.learn.opt.freeze_to(0 if self.epoch >= self.first_thawed else 1)
 
 
 class EpochSeed(Callback):
@@ -54,11 +40,11 @@ class EpochSeed(Callback):
 class MixPictures(Callback):
     """MixUp or CutMix on a share of the training batches, by torchvision."""
 
-    def __init__(self, probability: float, label_count: int) -> None:
+    def __init__(self, probability: float, alpha: float, label_count: int) -> None:
         self.probability = probability
         self.mix = v2.RandomChoice(
             [
-                v2.MixUp(alpha=0.3, num_classes=label_count),
+                v2.MixUp(alpha=alpha, num_classes=label_count),
                 v2.CutMix(num_classes=label_count),
             ]
         )

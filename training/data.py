@@ -116,15 +116,26 @@ class PictureDataset(torch.utils.data.Dataset):
         return self.transform(picture), int(self.labels[index])
 
 
-def sampling_weights(labels: np.ndarray, power: float) -> np.ndarray:
-    """Weight of each picture so that a class is drawn in proportion to its size**power.
+def sampling_weights(
+    labels: np.ndarray, sources: np.ndarray, power: float, source_power: float
+) -> np.ndarray:
+    """Weight of each picture so that a class is drawn in proportion to its size**power, and within
+    it a source in proportion to its size**source_power.
 
     Args:
         labels: int (n,).
+        sources: (n,), whatever names where a picture comes from.
 
     Returns:
         float (n,), summing to 1.
     """
     sizes = np.bincount(labels)
-    weights = sizes[labels].astype(float) ** (power - 1)
+    _, source_of, counts = np.unique(
+        [f"{label} {source}" for label, source in zip(labels, sources, strict=True)],
+        return_inverse=True,
+        return_counts=True,
+    )
+    within = counts[source_of].astype(float) ** (source_power - 1)
+    within /= np.bincount(labels, within)[labels]
+    weights = sizes[labels].astype(float) ** power * within
     return weights / weights.sum()

@@ -63,7 +63,7 @@ class Network(nn.Module):
         return self
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
-        """Parameters from the deepest to the head: first half of the body, second half, head."""
+        """Parameters from the deepest to the head: a sixth of the body, to its middle, the rest."""
         body = list(self.body.parameters())
-        half = len(body) // 2
-        return [body[:half], body[half:], list(self.head.parameters())]
+        sixth, half = len(body) // 6, len(body) // 2
+        return [body[:sixth], body[sixth:half], body[half:], list(self.head.parameters())]

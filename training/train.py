@@ -29,7 +29,7 @@ from training.callbacks import (
     Checkpoint,
     EpochSeed,
     MixPictures,
-    SizeSchedule,
+    Thaw,
     WeightAverage,
     named_metrics,
 )
@@ -228,10 +228,13 @@ def _learner(
     settings: FitSettings,
 ) -> Learner:
     look = valid_transform(settings.valid_size, backbone.mean, backbone.std)
-    distort = train_transform(settings.sizes[0], backbone.mean, backbone.std)
+    distort = train_transform(settings.train_size, backbone.mean, backbone.std)
     train_set = PictureDataset(data.pixels, train, data.targets, distort)
     valid_set = PictureDataset(data.pixels, valid, data.targets, look)
-    weights = sampling_weights(data.targets[train], settings.sampling_power)
+    sources = np.array([data.pictures[index].group for index in train])
+    weights = sampling_weights(
+        data.targets[train], sources, settings.sampling_power, settings.source_power
+    )
     loaders = DataLoaders(
         DataLoader(
             train_set,
@@ -245,8 +248,8 @@ def _learner(
     )
     callbacks = [
         EpochSeed(settings.seed),
-        SizeSchedule(settings, backbone),
-        MixPictures(settings.mix_probability, len(data.labels)),
+        Thaw(settings.epochs, settings.thaw_share),
+        MixPictures(settings.mix_probability, settings.mix_alpha, len(data.labels)),
         WeightAverage(settings.ema_decay),
         ChannelsLast(),
         GradientClip(1.0),
@@ -261,6 +264,7 @@ def _learner(
         nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing),
         splitter=Network.layer_groups,
         cbs=callbacks,
+        train_bn=False,
         path=run,
         metrics=named_metrics(),
     )

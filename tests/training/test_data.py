@@ -1,4 +1,4 @@
-"""Chosen pictures, the decoded cache, sampling and progressive sizes."""
+"""Chosen pictures, the decoded cache, sampling and settings."""
 
 import shutil
 from pathlib import Path
@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from ideitify.dataset import DatasetError
-from training.callbacks import size_at
 from training.data import CACHE_SIZE, choose_pictures, decoded_pictures, sampling_weights
-from training.settings import FitSettings, SettingsError, load_settings
+from training.settings import SettingsError, load_settings
 
 
 def test_small_categories_are_left_out_but_none_stays(drawn_dataset: Path, tmp_path: Path) -> None:
@@ -48,12 +47,17 @@ def test_a_broken_picture_is_named_and_leaves_no_cache(drawn_dataset: Path, tmp_
 @pytest.mark.parametrize(("power", "share"), [(1.0, 0.9), (0.0, 0.5), (0.5, 0.75)])
 def test_sampling_power_goes_from_as_it_is_to_balanced(power: float, share: float) -> None:
     labels = np.array([0] * 90 + [1] * 10)
-    assert sampling_weights(labels, power)[:90].sum() == pytest.approx(share)
+    weights = sampling_weights(labels, np.zeros(100), power, source_power=1)
+    assert weights[:90].sum() == pytest.approx(share)
 
 
-def test_sizes_grow_and_the_last_epochs_see_the_last_size() -> None:
-    settings = FitSettings(epochs=10, sizes=(128, 160, 224), last_size_share=0.2)
-    assert [size_at(epoch, settings) for epoch in range(10)] == [128] * 4 + [160] * 4 + [224] * 2
+@pytest.mark.parametrize(("power", "share"), [(1.0, 0.9), (0.0, 0.5), (0.5, 0.75)])
+def test_source_power_does_the_same_within_a_class(power: float, share: float) -> None:
+    labels = np.array([0] * 100 + [1] * 50)
+    sources = np.array(["museum"] * 90 + ["temple"] * 10 + ["museum"] * 50)
+    weights = sampling_weights(labels, sources, power=1, source_power=power)
+    assert weights[:90].sum() == pytest.approx(share * 100 / 150)
+    assert weights[100:].sum() == pytest.approx(50 / 150)
 
 
 def test_flags_override_the_settings_file(tmp_path: Path) -> None:
@@ -63,7 +67,7 @@ def test_flags_override_the_settings_file(tmp_path: Path) -> None:
     assert (settings.epochs, settings.seed) == (7, 3)
 
 
-@pytest.mark.parametrize("text", ["epochs = ", "epoch = 3", "epochs = -1", 'sizes = "big"'])
+@pytest.mark.parametrize("text", ["epochs = ", "epoch = 3", "epochs = -1", 'train_size = "big"'])
 def test_a_settings_file_that_cannot_be_used_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "settings.toml"
     path.write_text(text)

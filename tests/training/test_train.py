@@ -12,18 +12,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from ideitify.bundle import verify_bundle
 from ideitify.recognizer import Recognizer
 from training.__main__ import app
+from training.backbone import find_backbone
 from training.export import ExportError, check_onnx, export_bundle
+from training.network import Network
 from training.settings import FitSettings
 from training.train import ResumeError, fit
 
 PROJECT = Path(__file__).parents[2]
 TINY = {
-    "epochs": 3, "sizes": [64], "valid_size": 64, "batch_size": 8, "learning_rate": 2e-3,
+    "epochs": 3, "train_size": 64, "valid_size": 64, "batch_size": 8, "learning_rate": 2e-3,
     "precision": "fp32", "ema_decay": 0.5, "valid_share": 0.25,
 }  # fmt: skip
 
@@ -49,6 +52,22 @@ def test_history_has_every_metric_under_a_name_of_its_own_at_every_epoch(fitted)
     names = ["accuracy", "top_3_accuracy", "top_5_accuracy", "macro_f1", "valid_loss"]
     for row in rows:
         assert all(np.isfinite(float(row[name])) for name in names)
+
+
+@pytest.mark.parametrize(("thaw_share", "moves"), [(0.0, False), (0.1, True)])
+def test_the_deepest_layers_are_trained_from_the_thaw_on(
+    drawn_dataset: Path, tiny_backbone: str, tmp_path: Path, thaw_share: float, moves: bool
+) -> None:
+    settings = FitSettings.model_validate({**TINY, "epochs": 1, "thaw_share": thaw_share})
+    network = fit(
+        drawn_dataset, tiny_backbone, tmp_path / "run", settings, cache=tmp_path / "cache"
+    ).network
+    pretrained = Network(find_backbone(tiny_backbone), 3, 0.0)
+    moved = [
+        not all(torch.equal(a, b) for a, b in zip(*groups, strict=True))
+        for groups in zip(network.layer_groups(), pretrained.layer_groups(), strict=True)
+    ]
+    assert moved == [moves, True, True, True]
 
 
 def test_the_bundle_is_complete_and_answers_like_the_network(fitted, bundle: Path) -> None:
