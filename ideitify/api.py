@@ -22,7 +22,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from time import perf_counter
-from typing import Any, NoReturn, TypeVar, get_args
+from typing import Any, NoReturn, TypeVar
 
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -33,7 +33,14 @@ from starlette.types import Receive, Scope, Send
 
 from ideitify.bundle import BundleError
 from ideitify.heatmap import PHOTO_SIDE, HeatMapError, heat_map, heat_overlay
-from ideitify.knowledge import Entry, Tradition, close_slugs, has_entry, knowledge, search_entries
+from ideitify.knowledge import (
+    Entry,
+    close_slugs,
+    has_entry,
+    knowledge,
+    search_entries,
+    traditions,
+)
 from ideitify.openapi import document
 from ideitify.photo import PhotoError, open_photo
 from ideitify.recognizer import default_recognizer
@@ -103,7 +110,7 @@ async def list_deities(request: Request) -> Response:
     """List entries, all or those that match `q` and `tradition`."""
     query = request.query_params.get("q", "")
     tradition = request.query_params.get("tradition", "")
-    known = {name.casefold(): name for name in get_args(Tradition)}
+    known = {name.casefold(): name for name in traditions()}
     if tradition and tradition.casefold() not in known:
         raise ApiError(
             422, "unknown_tradition", f"There is no {tradition!r}: {', '.join(known.values())}."

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -20,6 +21,7 @@ COLUMNS = (
 )  # fmt: skip
 REQUIRED_COLUMNS = ("file_name", "category")
 NONE_CATEGORY = "none"
+METADATA_NAME = "metadata.csv"
 
 
 class DatasetError(ValueError):
@@ -52,13 +54,38 @@ def read_dataset(folder: Path, status: str = "kept") -> list[Picture]:
         status: keep rows of this status; a folder without the column counts as all kept.
 
     Raises:
-        DatasetError: no folder, no `metadata.csv`, not UTF-8 or not CSV, a required column
-            missing, a row of another length, a file named twice, missing, or outside the folder,
-            or no row left.
+        DatasetError: as `read_rows`, or a file named twice or missing, or no row left.
     """
-    metadata = folder / "metadata.csv"
+    metadata = folder / METADATA_NAME
+    pictures, seen = [], set()
+    for line, row in _numbered_rows(folder):
+        if row.get("status", status) != status:
+            continue
+        picture = _picture(folder, row, f"{metadata} line {line}")
+        if picture.path in seen:
+            raise DatasetError(f"{metadata} line {line}: {row['file_name']} is listed twice")
+        seen.add(picture.path)
+        pictures.append(picture)
+    if not pictures:
+        raise DatasetError(f"{metadata} lists no picture with status {status!r}")
+    return pictures
+
+
+def read_rows(folder: Path) -> list[dict[str, str]]:
+    """Read `metadata.csv` as it is, extra columns included; files are not looked at.
+
+    Raises:
+        DatasetError: no folder, no `metadata.csv`, not UTF-8 or not CSV, a required column
+            missing, a row of another length, without category, or with a name outside the folder.
+    """
+    return [row for _, row in _numbered_rows(folder)]
+
+
+def _numbered_rows(folder: Path) -> list[tuple[int, dict[str, str]]]:
+    """Rows, each with the line of the file on which it ends."""
+    metadata = folder / METADATA_NAME
     if not metadata.is_file():
-        raise DatasetError(f"{folder} is not a dataset folder: it has no metadata.csv")
+        raise DatasetError(f"{folder} is not a dataset folder: it has no {METADATA_NAME}")
     try:
         with metadata.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
@@ -69,33 +96,48 @@ def read_dataset(folder: Path, status: str = "kept") -> list[Picture]:
         raise DatasetError(f"{metadata} is not CSV: {error}") from error
     if missing := [name for name in REQUIRED_COLUMNS if rows and name not in rows[0][1]]:
         raise DatasetError(f"{metadata} lacks the column(s) {', '.join(missing)}")
-    pictures, seen = [], set()
-    for number, row in rows:
+    for line, row in rows:
         if None in row or None in row.values():  # what `csv` does with a row too long or too short
-            raise DatasetError(f"{metadata} line {number} has not as many fields as the header")
-        if row.get("status", status) != status:
-            continue
-        picture = _picture(folder, row, f"{metadata} line {number}")
-        if picture.path in seen:
-            raise DatasetError(f"{metadata} line {number}: {row['file_name']} is listed twice")
-        seen.add(picture.path)
-        pictures.append(picture)
-    if not pictures:
-        raise DatasetError(f"{metadata} lists no picture with status {status!r}")
-    return pictures
+            raise DatasetError(f"{metadata} line {line} has not as many fields as the header")
+        _check_row(row, f"{metadata} line {line}")
+    return rows
 
 
-def _picture(folder: Path, row: dict[str, str], where: str) -> Picture:
-    name, category = row["file_name"], row["category"]
+def write_rows(folder: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Write `metadata.csv` atomically: the known columns in their order, then the extra ones.
+
+    Columns that a row lacks are left empty.
+    """
+    extra = dict.fromkeys(name for row in rows for name in row if name not in COLUMNS)
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f"{METADATA_NAME}.{os.getpid()}.partial"
+    try:
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, [*COLUMNS, *extra], restval="")
+            writer.writeheader()
+            writer.writerows(rows)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(folder / METADATA_NAME)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _check_row(row: dict[str, str], where: str) -> None:
+    name = row["file_name"]
     relative = PurePosixPath(name)
     if not name or relative.is_absolute() or ".." in relative.parts or "\\" in name:
         raise DatasetError(f"{where}: file_name {name!r} must be a path inside the folder")
-    if not category:
+    if not row["category"]:
         raise DatasetError(f"{where}: {name} has no category")
-    path = folder / relative
+
+
+def _picture(folder: Path, row: dict[str, str], where: str) -> Picture:
+    name = row["file_name"]
+    path = folder / name
     if not path.is_file():
         raise DatasetError(f"{where}: {name} does not exist")
-    return Picture(path, category, row.get("group") or name, row)
+    return Picture(path, row["category"], row.get("group") or name, row)
 
 
 def fingerprint(pictures: Iterable[Picture]) -> str:

@@ -22,15 +22,6 @@ Slug = Annotated[str, StringConstraints(pattern=SLUG_PATTERN)]
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 LanguageTag = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 
-Tradition = Literal[
-    "Hinduism",
-    "Buddhism",
-    "Jainism",
-    "Christianity",
-    "Ancient Greek religion",
-    "Ancient Egyptian religion",
-]
-
 
 class KnowledgeError(ValueError):
     """An entry is missing or does not follow the schema; the message names the file and field."""
@@ -107,7 +98,7 @@ class Entry(_Strict):
     )
     names: dict[LanguageTag, Text] = {}
     also_known_as: list[Text] = []
-    tradition: Tradition | None = None
+    tradition: Text | None = None
     family: Text | None = Field(None, description="the circle within the tradition")
     form_of: Slug | None = None
     relations: list[Relation] = []
@@ -185,6 +176,12 @@ def _text_of(path: Path) -> str:
 def knowledge() -> Mapping[str, Entry]:
     """The entries that ship with the project, read once per process."""
     return load_entries()
+
+
+def traditions(entries: Mapping[str, Entry] | None = None) -> list[str]:
+    """The traditions that entries name, sorted; an entry of a new one adds it."""
+    known = (entry.tradition for entry in (knowledge() if entries is None else entries).values())
+    return sorted({tradition for tradition in known if tradition})
 
 
 def find_entry(slug: str) -> Entry:

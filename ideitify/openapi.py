@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, get_args
+from typing import Any
 
-from ideitify.knowledge import SLUG_PATTERN, Entry, Tradition
+from ideitify.knowledge import SLUG_PATTERN, Entry, traditions
 from ideitify.recognizer import Verdict
 
 _SLUG = {"type": "string", "pattern": SLUG_PATTERN, "examples": ["ganesha"]}
@@ -72,7 +72,7 @@ def _heatmap() -> dict[str, Any]:
 
 
 def _list_deities() -> dict[str, Any]:
-    tradition = {"type": "string", "enum": list(get_args(Tradition))}
+    tradition = {"type": "string", "enum": traditions()}
     return {
         "operationId": "listDeities",
         "summary": "List the entries.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 import re
 from pathlib import Path
@@ -31,7 +32,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")  # and HEIF, see
 # The short side is never reduced below this many times the side that the caller will resize to:
 # resizing the rest of the way then smooths away what a quick reduction does differently, and the
 # model's answers stay those of a full decode.
-REDUCTION_MARGIN = 2
+REDUCTION_MARGIN = 1.5
 
 # reason -> (HTTP status, sentence for the user)
 _REFUSALS: dict[str, tuple[int, str]] = {
@@ -142,7 +143,7 @@ def _picture(source: bytes | Image.Image, side: int | None, limits: Settings) ->
         if image.format in {"JPEG", "MPO"}:
             _check_jpeg_ends(image, source)
             if side:  # the smallest of 1/1, 1/2, 1/4 and 1/8 that leaves enough
-                image.draft("RGB", (REDUCTION_MARGIN * side, REDUCTION_MARGIN * side))
+                image.draft("RGB", (_kept_side(side), _kept_side(side)))
         return _upright_rgb(image, side)
 
 
@@ -281,8 +282,12 @@ def _stretch(image: Image.Image) -> Image.Image:
     return image.point(lambda value: value * scale - low * scale).convert("L")
 
 
+def _kept_side(side: int) -> int:
+    return math.ceil(REDUCTION_MARGIN * side)
+
+
 def _reduce(image: Image.Image, side: int | None) -> Image.Image:
-    factor = min(image.size) // (REDUCTION_MARGIN * side) if side else 1
+    factor = min(image.size) // _kept_side(side) if side else 1
     if factor <= 1:
         return image
     return image.resize((image.width // factor, image.height // factor), Image.Resampling.BOX)
