@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -22,10 +22,40 @@ PROJECT_FOLDER = Path(__file__).resolve().parent.parent
 SECRETS_FILE = PROJECT_FOLDER / ".streamlit" / "secrets.toml"
 
 
-class Settings(BaseSettings):
+class SectionSettings(BaseSettings):
+    """Options of one part of the project: its arguments, the environment, then its `section`."""
+
+    section: ClassVar[str]
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments first, then the environment, then the secrets file."""
+        return init_settings, env_settings, _SecretsSection(settings_cls, cls.section)
+
+
+class _SecretsSection(TomlConfigSettingsSource):
+    """One section of the secrets file; the others belong to Streamlit and other tools."""
+
+    def __init__(self, settings_cls: type[BaseSettings], section: str) -> None:
+        self._section = section
+        super().__init__(settings_cls, SECRETS_FILE)
+
+    def _read_file(self, file_path: Any) -> dict[str, Any]:
+        return super()._read_file(file_path).get(self._section, {})
+
+
+class Settings(SectionSettings):
     """The options, each with its default and reason."""
 
     model_config = SettingsConfigDict(env_prefix="IDEITIFY_", extra="forbid", frozen=True)
+    section = "ideitify"
 
     bundle: str = Field(
         str(PROJECT_FOLDER / "models" / "default"),
@@ -57,25 +87,17 @@ class Settings(BaseSettings):
     allow_private: bool = Field(
         False, description="let pasted URLs reach private and loopback addresses; for tests only"
     )
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments first, then the environment, then the secrets file."""
-        return init_settings, env_settings, _SecretsSection(settings_cls, SECRETS_FILE)
-
-
-class _SecretsSection(TomlConfigSettingsSource):
-    """The `[ideitify]` section; the file's other sections belong to Streamlit and other tools."""
-
-    def _read_file(self, file_path: Any) -> dict[str, Any]:
-        return super()._read_file(file_path).get("ideitify", {})
+    review_folder: str = Field(
+        "", description="dataset folder whose doubtful pictures the page Review shows; empty: none"
+    )
+    review_password: SecretStr = Field(
+        SecretStr(""), description="what the page Review asks for; it stays shut without one"
+    )
+    review_alone: bool = Field(
+        False,
+        description="show nothing but the page Review, and without a password if none is set; "
+        "python -m data_prep review sets it for a server that only this machine reaches",
+    )
 
 
 @cache
