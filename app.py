@@ -5,7 +5,7 @@
 
 import streamlit as st
 
-from ideitify.api import routes
+from ideitify import api, review_api
 from views.parts import apologise
 
-app = st.App("views/main.py", routes=routes, on_script_error=apologise)
+app = st.App("views/main.py", routes=[*review_api.routes, *api.routes], on_script_error=apologise)

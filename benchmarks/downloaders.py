@@ -1,6 +1,6 @@
 """One downloader at work, in a process of its own: started by `benchmarks.scraper`.
 
-    python benchmarks/downloaders.py NAME URLS FOLDER AT_A_TIME
+    python -m benchmarks.downloaders NAME URLS FOLDER AT_A_TIME
 
 URLS is a file with an address per line. Prints seconds, from the call until its last picture is in
 the folder, as JSON. Everything that a downloader needs is imported inside it, before its clock

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,8 +31,8 @@ ANDROID = (
 
 
 @contextmanager
-def serve(bundle: Path, log: Path) -> Iterator[str]:
-    """Run the app with a bundle; yields its address."""
+def serve(bundle: Path, log: Path, options: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Run the app with a bundle and other options of the environment; yields its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -40,7 +40,7 @@ def serve(bundle: Path, log: Path) -> Iterator[str]:
         sys.executable, "-m", "streamlit", "run", "app.py", "--server.address=127.0.0.1",
         f"--server.port={port}", "--server.headless=true", "--server.fileWatcherType=none",
     ]  # fmt: skip
-    environment = {**os.environ, "IDEITIFY_BUNDLE": str(bundle)}
+    environment = {**os.environ, "IDEITIFY_BUNDLE": str(bundle), **(options or {})}
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, cwd=PROJECT, env=environment, stdout=output, stderr=subprocess.STDOUT

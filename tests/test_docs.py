@@ -64,6 +64,16 @@ def test_commands_of_training_name_options_that_exist(command: str, folder: Path
         assert option in shown
 
 
+@pytest.mark.parametrize("command", commands("python -m data_prep"))
+def test_commands_of_data_prep_name_options_that_exist(command: str, folder: Path) -> None:
+    words = shlex.split(command.partition(" > ")[0])
+    depth = 5 if words[3] in {"publish", "label-studio", "zooniverse"} else 4
+    shown = run([sys.executable, *words[1:depth], "--help"], folder).stdout
+    assert shown
+    for option in (word for word in words if word.startswith("--")):
+        assert option in shown
+
+
 def test_the_readme_s_python_example_runs(folder: Path) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", DOCS[0].read_text(encoding="utf-8"), re.DOTALL)
     done = run([sys.executable, "-c", example + "\nprint(answer.verdict)"], folder)

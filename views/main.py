@@ -4,14 +4,22 @@ from pathlib import Path
 
 import streamlit as st
 
+from ideitify.settings import settings
+
 HERE = Path(__file__).parent
 
+options = settings()
+
 # A page's own icon would make browsers fetch it from another host as the tab's picture.
-icons = {
-    st.Page("snap.py", title="Snap", default=True): ":material/photo_camera:",
-    st.Page("explore.py", title="Explore"): ":material/menu_book:",
-    st.Page("about.py", title="About"): ":material/info:",
-}
+icons = {}
+if not options.review_alone:
+    icons |= {
+        st.Page("snap.py", title="Snap", default=True): ":material/photo_camera:",
+        st.Page("explore.py", title="Explore"): ":material/menu_book:",
+        st.Page("about.py", title="About"): ":material/info:",
+    }
+if options.review_folder:
+    icons[st.Page("review.py", title="Review")] = ":material/rule:"
 page = st.navigation(list(icons), position="hidden")
 
 st.set_page_config(page_title=f"{page.title} · Ideitify", page_icon=HERE / "mark.svg")
@@ -19,10 +27,11 @@ st.html(HERE / "style.css")
 
 with st.container(key="masthead", horizontal=True, vertical_alignment="center"):
     st.html('<span class="brand">Ideitify</span>', width="content")
-    with st.container(key="tabs", horizontal=True, gap=None, width="content"):
-        for each, icon in icons.items():
-            place = "here" if each == page else each.url_path or "home"
-            with st.container(key=f"tab-{place}", width="content"):
-                st.page_link(each, icon=icon)
+    if len(icons) > 1:
+        with st.container(key="tabs", horizontal=True, gap=None, width="content"):
+            for each, icon in icons.items():
+                place = "here" if each == page else each.url_path or "home"
+                with st.container(key=f"tab-{place}", width="content"):
+                    st.page_link(each, icon=icon)
 
 page.run()

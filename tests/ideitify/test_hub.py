@@ -2,106 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import pickle
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote, urlparse
 
 import pytest
 
 from ideitify.bundle import BundleError
 from ideitify.hub import bundle_folder
+from tests.hub_server import Hub, running_hub
 from tests.tiny import RED, png, write_bundle
 
 PROJECT = Path(__file__).parents[2]
 
 
-class Hub:
-    """Repositories at their one commit each, and what was asked for."""
-
-    def __init__(self) -> None:
-        self.repositories: dict[str, dict[str, bytes]] = {}
-        self.requests: list[str] = []
-        self.status = 200  # of every answer, so that the Hub can be down
-        hub = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                hub.answer(self)
-
-            do_HEAD = do_GET
-
-            def log_message(self, *_: object) -> None: ...
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-
-    def add(self, name: str, folder: Path) -> None:
-        self.repositories[name] = {path.name: path.read_bytes() for path in folder.iterdir()}
-
-    def commit(self, name: str) -> str:
-        return hashlib.sha1(name.encode()).hexdigest()
-
-    def answer(self, request: BaseHTTPRequestHandler) -> None:
-        path = unquote(urlparse(request.path).path)
-        self.requests.append(f"{request.command} {path}")
-        status, headers, body = self._find(path)
-        request.send_response(status)
-        for key, value in {**headers, "Content-Length": str(len(body))}.items():
-            request.send_header(key, value)
-        request.end_headers()
-        if request.command != "HEAD":
-            request.wfile.write(body)
-
-    def _find(self, path: str) -> tuple[int, dict[str, str], bytes]:
-        if self.status != 200:
-            return self.status, {}, b"down"
-        name = "/".join(path.removeprefix("/api/models/").strip("/").split("/")[:2])
-        if name not in self.repositories:
-            return 404, {"X-Error-Code": "RepoNotFound"}, b"{}"
-        files, commit = self.repositories[name], self.commit(name)
-        rest = path.partition(name)[2].strip("/").split("/")
-        if rest[1] not in {"main", "v1", commit}:
-            return 404, {"X-Error-Code": "RevisionNotFound"}, b"{}"
-        if rest[0] == "revision":
-            siblings = [{"rfilename": file} for file in files]
-            return 200, {}, json.dumps({"id": name, "sha": commit, "siblings": siblings}).encode()
-        if rest[0] == "tree":
-            return 200, {}, json.dumps([_tree_entry(*item) for item in files.items()]).encode()
-        if rest[2] not in files:
-            return 404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit}, b""
-        body = files[rest[2]]
-        return 200, {"ETag": f'"{_blob_id(body)}"', "X-Repo-Commit": commit}, body
-
-
-def _tree_entry(path: str, content: bytes) -> dict[str, object]:
-    return {"type": "file", "path": path, "size": len(content), "oid": _blob_id(content)}
-
-
-def _blob_id(content: bytes) -> str:
-    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-
-
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
-    hub = Hub()
-    hub.add("someone/tiny", write_bundle(tmp_path / "published"))
-    thread = threading.Thread(target=hub.server.serve_forever, args=(0.01,))
-    thread.start()
-    yield hub
-    hub.server.shutdown()
-    thread.join()
-    hub.server.server_close()
+    with running_hub() as hub:
+        hub.add("someone/tiny", write_bundle(tmp_path / "published"))
+        yield hub
 
 
 @pytest.fixture

@@ -1,0 +1,460 @@
+"""Quality: ours against CleanVision on the full pictures; and what each layout check finds.
+
+    python -m benchmarks.data_prep_quality --data ../shared/deities
+
+CleanVision's seven checks by both sides, two processes each, start included: on the pictures as they
+are; with flaws planted into every second one (darkened, lightened, blurred, flattened, cropped to a
+strip, made grey, resized), since a curated folder has hardly any; and a sample of those at 12
+megapixels with a camera's grain. Flags are compared one by one, differences are named.
+
+Then cards, collages, borders, watermarks and, where Chromium is, screenshots of pages are made from
+the pictures: the share that its check flags, beside how many of the pictures as they are it flags,
+which a person has to look at.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+import tempfile
+import textwrap
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import numpy as np
+import pandas as pd
+import typer
+from cleanvision import Imagelab
+from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
+from rich.console import Console
+from rich.table import Table as Sheet
+
+from data_prep.looks import cleanvision_measures
+from data_prep.marks import mark_scores
+from data_prep.pixels import KEPT_SIDE, measure
+from data_prep.quality import QualitySettings, cleanvision_issues, layout_issues
+from data_prep.table import Table
+from ideitify.dataset import read_dataset
+from ideitify.engine import run
+from ideitify.photo import REDUCTION_MARGIN, open_photo
+
+PROCESSES = 2
+CHECKS = [
+    "dark", "light", "blurry", "odd_aspect_ratio", "odd_size", "low_information", "grayscale",
+]  # fmt: skip
+GRAIN = 2.0  # grey values: standard deviation of a phone's noise in daylight
+MADE = 150  # pictures of each layout
+PER_TASK = 32
+
+console = Console(width=140)
+T = TypeVar("T")
+Maker = Callable[[Sequence[Path], random.Random], Image.Image | None]
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="dataset folder")],
+    sample: Annotated[int, typer.Option(help="pictures at 12 megapixels; 0 for none")] = 200,
+    pictures: Annotated[int, typer.Option(help="use so many; 0 for all")] = 0,
+    differences: Annotated[int, typer.Option(help="name at most so many")] = 20,
+) -> None:
+    """Run both sides on the same pictures and print what each says and takes."""
+    paths = [picture.path for picture in read_dataset(data)]
+    random.Random(0).shuffle(paths)
+    paths = paths[: pictures or None]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        compare("as they are", paths, differences)
+        compare("with flaws", plant(paths, folder / "flaws"), differences)
+        if sample:
+            large = plant(paths[:sample], folder / "large", megapixels=12)
+            compare("with flaws, 12 megapixels", large, differences)
+        compare_layouts(data, paths, folder / "layouts")
+
+
+def compare(name: str, paths: Sequence[Path], differences: int) -> None:
+    """CleanVision's answer and time beside ours."""
+    theirs, their_seconds = _timed(lambda: cleanvision_flags(paths))
+    ours, our_seconds = _timed(lambda: our_flags(paths))
+    with tempfile.TemporaryDirectory() as folder:
+        table = _table(Path(folder), paths)
+        _, whole_seconds = _timed(lambda: measure(table, workers=PROCESSES))
+    sheet = Sheet("check", "CleanVision", "ours", "both", title=f"{len(paths)} pictures {name}")
+    for check in CHECKS:
+        a, b = theirs[check], ours[check]
+        sheet.add_row(check, *(str(int(flags.sum())) for flags in (a, b, a & b)))
+    console.print(sheet)
+    both = int((theirs & ours).to_numpy().sum())
+    either = int(theirs.to_numpy().sum() + ours.to_numpy().sum())
+    console.print(f"F1 {2 * both / either if either else 1:.3f} of {either - both} flags")
+    for path, check in zip(*np.nonzero((theirs != ours).to_numpy()), strict=True):
+        if (differences := differences - 1) >= 0:
+            who = "CleanVision" if theirs.iloc[path, check] else "ours"
+            console.print(f"  {CHECKS[check]} only by {who}: {theirs.index[path]}")
+    console.print(
+        f"CleanVision {their_seconds:.1f} s; ours {our_seconds:.1f} s: "
+        f"{their_seconds / our_seconds:.1f} times faster; all that validate and quality look at "
+        f"{whole_seconds:.1f} s: {their_seconds / whole_seconds:.1f} times\n"
+    )
+
+
+def cleanvision_flags(paths: Sequence[Path]) -> pd.DataFrame:
+    """CleanVision's own flags, bool (pictures, checks)."""
+    lab = Imagelab(filepaths=[str(path) for path in paths])
+    lab.find_issues({check: {} for check in CHECKS}, n_jobs=PROCESSES, verbose=False)
+    issues = lab.issues.loc[[str(path) for path in paths]]
+    return issues[[f"is_{check}_issue" for check in CHECKS]].set_axis(CHECKS, axis=1)
+
+
+def our_flags(paths: Sequence[Path]) -> pd.DataFrame:
+    """The same by our reduced decode."""
+    names = [str(path) for path in paths]
+    tasks = [tuple(names[i : i + PER_TASK]) for i in range(0, len(names), PER_TASK)]
+    seen = {
+        name: values
+        for task, values_of in run(tasks, seven_checks, workers=PROCESSES)
+        for name, values in zip(task, values_of, strict=True)
+    }
+    issues = cleanvision_issues(pd.DataFrame([seen[n] for n in names], names), QualitySettings())
+    return issues[[f"is_{check}_issue" for check in CHECKS]].set_axis(CHECKS, axis=1)
+
+
+def seven_checks(paths: tuple[str, ...]) -> list[dict[str, object]]:
+    """CleanVision's raw values from reduced pictures, as `data_prep.pixels` computes them."""
+    return [_seven_checks(path) for path in paths]
+
+
+def _seven_checks(path: str) -> dict[str, object]:
+    image = open_photo(path, side=round(KEPT_SIDE / REDUCTION_MARGIN))
+    with Image.open(path) as header:
+        mode, size = header.mode, header.size
+    return {"mode": mode, **cleanvision_measures(image, mode, size)}
+
+
+def _timed(work: Callable[[], T]) -> tuple[T, float]:
+    started = time.perf_counter()
+    result = work()
+    return result, time.perf_counter() - started
+
+
+def _table(folder: Path, paths: Sequence[Path]) -> Table:
+    """A table in an empty folder, of pictures anywhere."""
+    return Table(folder, pd.DataFrame(index=[str(path.absolute()) for path in paths]))
+
+
+def plant(paths: Sequence[Path], folder: Path, megapixels: float | None = None) -> list[Path]:
+    """Copies of the pictures, every second one with a flaw of random strength."""
+    folder.mkdir()
+    rng, planted = np.random.default_rng(0), []
+    for number, path in enumerate(paths):
+        flaw = FLAWS[number // 2 % len(FLAWS)] if number % 2 else None
+        image = open_photo(path)
+        image = flaw(image, rng) if flaw else image
+        if megapixels and flaw is not resized:
+            image = enlarged(image, megapixels, rng)
+        planted.append(folder / f"{number:05}-{flaw.__name__ if flaw else 'plain'}.jpg")
+        image.save(planted[-1], quality=90)
+    return planted
+
+
+def enlarged(image: Image.Image, megapixels: float, rng: np.random.Generator) -> Image.Image:
+    """As a camera of so many megapixels would have taken it, grain included."""
+    scale = (megapixels * 1e6 / (image.width * image.height)) ** 0.5
+    size = round(image.width * scale), round(image.height * scale)
+    pixels = np.asarray(image.resize(size, Image.Resampling.LANCZOS), np.float32)
+    grain = rng.normal(0, GRAIN, pixels.shape[:2]).astype(np.float32)
+    pixels += grain if pixels.ndim == 2 else grain[:, :, None]
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+def darkened(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """The lightest percent at 0.1 to 0.6 of white."""
+    pixels = np.asarray(image, np.float32)
+    lightest = max(1.0, float(np.percentile(pixels, 99)))
+    return Image.fromarray((pixels * min(1, rng.uniform(0.1, 0.6) * 255 / lightest)).astype("u1"))
+
+
+def lightened(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """The darkest five percent at 0.85 to 0.99 of white."""
+    pixels = np.asarray(image, np.float32)
+    darkest, floor = np.percentile(pixels, 5), rng.uniform(0.85, 0.99) * 255
+    pixels = floor + (pixels - darkest) * (255 - floor) / max(1, 255 - darkest)
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+def blurred(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Out of focus by 1 to 8 % of the long side."""
+    return image.filter(ImageFilter.GaussianBlur(max(image.size) * rng.uniform(0.01, 0.08)))
+
+
+def flattened(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Two to eleven colours."""
+    return image.quantize(int(rng.integers(2, 12)), dither=Image.Dither.NONE).convert("RGB")
+
+
+def cropped(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """A strip, 0.2 to 0.5 as high as wide."""
+    return image.crop((0, 0, image.width, max(8, round(image.width * rng.uniform(0.2, 0.5)))))
+
+
+def greyed(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """One channel."""
+    return image.convert("L")
+
+
+def resized(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """0.1 to 6 times as large."""
+    scale = rng.uniform(0.1, 6)
+    return image.resize((max(16, round(image.width * scale)), max(16, round(image.height * scale))))
+
+
+FLAWS = (darkened, lightened, blurred, flattened, cropped, greyed, resized)
+
+
+def compare_layouts(data: Path, paths: Sequence[Path], folder: Path) -> None:
+    """What each layout check finds of what was made, and of the pictures as they are."""
+    settings = QualitySettings()
+    folder.mkdir()
+    plain = layout_issues(measure(_table(folder, paths), workers=PROCESSES), settings)
+    sheet = Sheet("check", "found of made", "flagged as they are", title="layouts")
+    for check, maker in MAKERS.items():
+        made = make(paths, folder / check, maker)
+        issues = layout_issues(measure(_table(folder, made), workers=PROCESSES), settings)
+        flag = f"is_{check}_issue"
+        any_flag = issues.filter(like="is_").any(axis=1).mean()
+        sheet.add_row(
+            check, f"{issues[flag].mean():.1%} ({any_flag:.1%} by any)",
+            f"{plain[flag].sum()} of {len(plain)}",
+        )  # fmt: skip
+    found, flagged = watermarks(data, folder, settings)
+    sheet.add_row("watermark", f"{found:.1%}", flagged)
+    console.print(sheet)
+
+
+def make(paths: Sequence[Path], folder: Path, maker: Maker) -> list[Path]:
+    """`MADE` pictures of a layout."""
+    folder.mkdir()
+    rng, made = random.Random(1), []
+    for number in range(MADE):
+        image = maker(paths, rng)
+        if image is None:
+            break
+        made.append(folder / f"{number:03}.jpg")
+        image.save(made[-1], quality=rng.choice([70, 80, 90]))
+    return made
+
+
+def watermarks(data: Path, folder: Path, settings: QualitySettings) -> tuple[float, str]:
+    """Every second source of eight pictures or more prints one mark on 70 % of its pictures."""
+    rng = random.Random(2)
+    sources: dict[str, list[Path]] = {}
+    for picture in read_dataset(data):
+        sources.setdefault(picture.group, []).append(picture.path)
+    (folder / "marks").mkdir()
+    rows: list[dict[str, object]] = []
+    for name, paths in sources.items():
+        if len(paths) < settings.watermark_pictures:
+            continue
+        draw_mark = mark_of_a_source(rng) if rng.random() < 0.5 else None
+        for path in paths[:100]:
+            marked = draw_mark is not None and rng.random() < 0.7
+            image = open_photo(path)
+            file = folder / "marks" / f"{len(rows):05}.jpg"
+            (draw_mark(image) if draw_mark and marked else image).save(file, quality=85)
+            rows.append({"file": str(file), "group": name, "marked": marked,
+                         "touched": draw_mark is not None, "creator": "", "source": ""})  # fmt: skip
+    frame = pd.DataFrame(rows).set_index("file")
+    table = Table(folder, frame)
+    measure(table, workers=PROCESSES)
+    flags = 1 - mark_scores(table, settings.watermark_pictures) < settings.watermark
+    bare = flags[~frame["touched"]]
+    unmarked = flags[frame["touched"] & ~frame["marked"]]
+    words = (
+        f"{bare.sum()} of {len(bare)} as they are; {unmarked.sum()} of {len(unmarked)} unmarked "
+        "ones of marking sources"
+    )
+    return float(flags[frame["marked"]].mean()), words
+
+
+def mark_of_a_source(rng: random.Random) -> Callable[[Image.Image], Image.Image]:
+    """A text, tiled, across or in a band, with its colour, angle and strength."""
+    text = rng.choice(["www.statues.example", "© Murti Shop", "PREVIEW", "Sample", "stock photo"])
+    kind, alpha = rng.choice(["tiled", "across", "band"]), rng.randrange(70, 190)
+    colour = (*rng.choice([(255, 255, 255), (128, 128, 128), (0, 0, 0)]), alpha)
+    angle = rng.choice([0, 20, 30, 45])
+
+    def draw_mark(image: Image.Image) -> Image.Image:
+        width, height = image.size
+        layer = Image.new("RGBA", (2 * width, 2 * height), (0, 0, 0, 0))
+        draw, font = ImageDraw.Draw(layer), ImageFont.load_default(1.6 * width / len(text))
+        if kind == "tiled":
+            font = ImageFont.load_default(max(12, width / 14))
+            step = 1.5 * draw.textlength(text, font)
+            for row in range(8):
+                for column in range(int(2 * width / step) + 1):
+                    place = column * step + row % 2 * step / 2, row * height / 4
+                    draw.text(place, text, fill=colour, font=font)
+        else:
+            if kind == "band":
+                draw.rectangle(
+                    (width / 2, height - font.size, width * 1.5, height + font.size),
+                    fill=(128, 128, 128, alpha),
+                )
+            draw.text((width, height), text, fill=colour, font=font, anchor="mm")
+        layer = layer.rotate(angle).crop(
+            (width // 2, height // 2, width // 2 + width, height // 2 + height)
+        )
+        return Image.alpha_composite(image.convert("RGBA"), layer).convert("RGB")
+
+    return draw_mark
+
+
+def card(paths: Sequence[Path], rng: random.Random) -> Image.Image:
+    """Lines of text on a colour, a gradient, or a photo that is out of focus."""
+    size = rng.choice([(400, 400), (500, 350), (360, 640), (600, 320), (480, 480)])
+    colours = [tuple(rng.randrange(256) for _ in range(3)) for _ in range(2)]
+    kind = rng.choice(["colour", "gradient", "photo"])
+    if kind == "colour":
+        image = Image.new("RGB", size, colours[0])
+    elif kind == "gradient":
+        image = ImageOps.colorize(Image.linear_gradient("L").resize(size), *colours)
+    else:
+        photo = ImageOps.fit(open_photo(rng.choice(paths)), size)
+        image = photo.filter(ImageFilter.GaussianBlur(8))
+    light = np.asarray(image.convert("L")).mean() > 128
+    letter = rng.randrange(14, 44)
+    font = ImageFont.load_default(letter)
+    text = _lines(rng, rng.randrange(8, 60), int(size[0] * 0.85 / (letter * 0.5)))
+    ink = (20, 20, 20) if light else (235, 235, 235)
+    middle = size[0] / 2, size[1] / 2
+    ImageDraw.Draw(image).multiline_text(
+        middle, text, fill=ink, font=font, anchor="mm", align=rng.choice(["left", "center"])
+    )
+    return image
+
+
+def collage(paths: Sequence[Path], rng: random.Random) -> Image.Image:
+    """Two to nine pictures in rows and columns, with or without a gap."""
+    rows, columns = rng.choice([(1, 2), (2, 1), (2, 2), (1, 3), (3, 3), (2, 3), (3, 1)])
+    gap, width = rng.choice([0, 0, 2, 4, 8, 12]), rng.randrange(420, 700) // columns
+    height = int(width * rng.uniform(0.8, 1.4))
+    ground = rng.choice(["white", "white", "black", "#804020"])
+    size = columns * (width + gap) - gap, rows * (height + gap) - gap
+    image = Image.new("RGB", size, ground)
+    for row in range(rows):
+        for column in range(columns):
+            photo = ImageOps.fit(open_photo(rng.choice(paths)), (width, height))
+            image.paste(photo, (column * (width + gap), row * (height + gap)))
+    return image
+
+
+def bordered(paths: Sequence[Path], rng: random.Random) -> Image.Image:
+    """A frame, or bands above and below, or on both sides: 10 to 30 % of a side each."""
+    photo = open_photo(rng.choice(paths))
+    colour = rng.choice(["white", "black", f"#{rng.randrange(2**24):06x}"])
+    across, down = (int(side * rng.uniform(0.1, 0.3)) for side in photo.size)
+    borders = rng.choice([(across, across), (0, down), (across, 0)])
+    return ImageOps.expand(photo, borders, colour)
+
+
+def screenshot(paths: Sequence[Path], rng: random.Random) -> Image.Image | None:
+    """A page of a shop, a feed, a gallery, a chat or an article in Chromium; None without it."""
+    if not (chromium := shutil.which("chromium")):
+        return None
+    width, height = rng.choice([(360, 740), (412, 900), (1280, 800), (1024, 768)])
+    ground, ink, bar = rng.choice([("#fff", "#222", "#1877f2"), ("#181818", "#eee", "#333")])
+    with tempfile.TemporaryDirectory() as folder:
+        page, shot = Path(folder, "page.html"), Path(folder, "shot.png")
+        page.write_text(
+            f"<meta charset=utf-8><style>body{{margin:0 10px;background:{ground};color:{ink};"
+            f"font:{rng.randrange(14, 18)}px sans-serif}} img{{object-fit:cover}} "
+            f".bar{{background:{bar};padding:12px;margin:0 -10px}} "
+            ".grid{display:grid;grid-template-columns:repeat(4,1fr);gap:10px}</style>"
+            f"<div class=bar>☰ <b>{_words(rng, 2)}</b></div>{rng.choice(PAGES)(paths, rng)}"
+        )
+        subprocess.run(
+            [chromium, "--headless", "--no-sandbox", "--hide-scrollbars", "--disable-gpu",
+             f"--window-size={width},{height}", f"--screenshot={shot}", page.as_uri()],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        return open_photo(shot)
+
+
+def _feed(paths: Sequence[Path], rng: random.Random) -> str:
+    comments = "".join(f"<p><b>{_words(rng, 2)}</b> {_words(rng, 12)}</p>" for _ in range(4))
+    return f"<p>{_words(rng, 15)}</p>{_img(paths, rng, 'width:100%')}<p>♥ 12 · 3</p>{comments}"
+
+
+def _shop(paths: Sequence[Path], rng: random.Random) -> str:
+    return (
+        f"<div style='display:flex;gap:16px'>{_img(paths, rng, 'width:45%')}<div>"
+        f"<h2>{_words(rng, 4)}</h2><h3>₹ 1,499</h3><p>{_words(rng, 35)}</p>"
+        f"<button>Add to cart</button></div></div><h3>Related</h3>{_gallery(paths, rng, 4)}"
+    )
+
+
+def _gallery(paths: Sequence[Path], rng: random.Random, count: int = 12) -> str:
+    style = "width:100%;height:120px"
+    items = (f"<div>{_img(paths, rng, style)}<small>{_words(rng, 4)}</small></div>"
+             for _ in range(count))  # fmt: skip
+    return f"<div class=grid>{''.join(items)}</div>"
+
+
+def _article(paths: Sequence[Path], rng: random.Random) -> str:
+    picture = _img(paths, rng, "float:right;width:40%;margin:8px")
+    return f"<h1>{_words(rng, 6)}</h1>{picture}" + f"<p>{_words(rng, 50)}.</p>" * 4
+
+
+PAGES = (_feed, _shop, _gallery, _article)
+MAKERS: dict[str, Maker] = {
+    "text_card": card, "screenshot": screenshot, "collage": collage, "border": bordered,
+}  # fmt: skip
+WORDS = [
+    "om",
+    "namah",
+    "the",
+    "lord",
+    "of",
+    "wisdom",
+    "remover",
+    "of",
+    "obstacles",
+    "good",
+    "morning",
+    "happy",
+    "blessings",
+    "peace",
+    "temple",
+    "visit",
+    "our",
+    "shop",
+    "today",
+    "new",
+    "price",
+    "devotion",
+    "festival",
+    "statue",
+    "marble",
+    "handmade",
+    "quality",
+    "share",
+    "buy",
+]
+
+
+def _words(rng: random.Random, count: int) -> str:
+    return " ".join(rng.choices(WORDS, k=count)).capitalize()
+
+
+def _lines(rng: random.Random, count: int, width: int) -> str:
+    return textwrap.fill(_words(rng, count), max(6, width))
+
+
+def _img(paths: Sequence[Path], rng: random.Random, style: str) -> str:
+    return f"<img src='{rng.choice(paths).absolute().as_uri()}' style='{style}'>"
+
+
+if __name__ == "__main__":
+    typer.run(main)

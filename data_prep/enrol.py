@@ -1,0 +1,79 @@
+"""Files without a row get one: whoever drops pictures into `images/<category>/` finds them here.
+
+They go to review, since nobody said where they come from. A row that was added stays, whatever step
+is taken back: a person may have decided on it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from data_prep.table import REVIEW, Table
+
+IMAGES = "images"
+REASON = "file without a row in metadata.csv"
+
+logger = logging.getLogger(__name__)
+
+
+class EnrolSettings(BaseModel):
+    """There is nothing to choose."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def enrol(table: Table, settings: EnrolSettings) -> Table:
+    """Add a row, for review, for every file in a category's folder that has none.
+
+    Hidden files are left out. Files elsewhere, or with names that a table cannot hold, are only
+    told of.
+    """
+    listed = {os.path.normpath(name) for name in map(str, table.rows.index)}
+    strays = [name for name in _files(table.folder) if name not in listed]
+    placed = [name for name in strays if name.count("/") == 2 and _is_text(name)]
+    if others := len(strays) - len(placed):
+        example = next(name for name in strays if name not in placed)
+        logger.info(
+            "%d files are not in images/<category>/, or their names are not UTF-8: %r; move them",
+            others, example,
+        )  # fmt: skip
+    if placed:
+        logger.info("%d files had no row: they are in review", len(placed))
+        columns = {
+            "category": [name.split("/")[1] for name in placed],
+            "status": REVIEW,
+            "reject_reason": REASON,
+        }
+        rows = pd.DataFrame(columns, index=pd.Index(placed, name=table.rows.index.name))
+        rows = rows.reindex(columns=table.rows.columns, fill_value="").astype(str)
+        table.rows = pd.concat([table.rows, rows])
+    return table
+
+
+def reads(table: Table) -> list[Path]:
+    """The folders whose content matters; a folder's time changes with the names in it."""
+    images = table.folder / IMAGES
+    return [images, *sorted(path for path in images.glob("*") if path.is_dir())]
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Names of the files below `images/`, in order, relative to the dataset folder."""
+    for parent, folders, files in os.walk(folder / IMAGES, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(files):
+            if not name.startswith("."):
+                yield Path(parent, name).relative_to(folder).as_posix()
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # bytes that are not UTF-8
+        return False
+    return "\\" not in name

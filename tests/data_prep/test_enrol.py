@@ -1,0 +1,75 @@
+"""Pictures that somebody dropped into the folder get a row."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from data_prep.enrol import EnrolSettings, enrol
+from data_prep.table import Table
+from tests.data_prep.pictures import save_dataset, scene
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Table:
+    return save_dataset(tmp_path, {"ganesha/a.png": scene(1)}, {"ganesha/a.png": {"mood": "calm"}})
+
+
+def drop(folder: Path, name: str) -> None:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"picture")
+
+
+def test_a_file_without_a_row_goes_to_review_in_its_folder_s_category(table: Table) -> None:
+    drop(table.folder, "images/shiva/नटराज 1.jpg")
+    rows = enrol(table, EnrolSettings()).rows
+    assert list(rows.index) == ["images/ganesha/a.png", "images/shiva/नटराज 1.jpg"]
+    new = rows.loc["images/shiva/नटराज 1.jpg"]
+    assert (new["category"], new["status"]) == ("shiva", "review")
+    assert new["reject_reason"] == "file without a row in metadata.csv"
+    assert new["mood"] == new["sha256"] == ""
+    assert rows.loc["images/ganesha/a.png", "status"] == "kept"
+
+
+def test_nothing_to_add_changes_nothing(table: Table) -> None:
+    before = table.rows.copy()
+    assert enrol(table, EnrolSettings()).rows.equals(before)
+
+
+def test_hidden_files_and_other_folders_are_none_of_it(table: Table) -> None:
+    for name in ("images/ganesha/.DS_Store", "images/.cache/x.jpg", "notes/a.jpg", "cover.jpg"):
+        drop(table.folder, name)
+    assert len(enrol(table, EnrolSettings()).rows) == 1
+
+
+def test_a_row_that_names_the_file_in_another_way_counts(table: Table) -> None:
+    table.rows = table.rows.rename(index={"images/ganesha/a.png": "images/./ganesha/a.png"})
+    assert len(enrol(table, EnrolSettings()).rows) == 1
+
+
+@pytest.mark.parametrize("name", ["images/a.jpg", "images/ganesha/old/a.jpg"])
+def test_files_that_are_not_in_a_category_are_told_of(
+    table: Table, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    drop(table.folder, name)
+    with caplog.at_level(logging.INFO):
+        assert len(enrol(table, EnrolSettings()).rows) == 1
+    assert f"1 files are not in images/<category>/, or their names are not UTF-8: '{name}'" in (
+        caplog.text
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes only there")
+def test_names_that_no_table_can_hold_are_told_of(
+    table: Table, caplog: pytest.LogCaptureFixture
+) -> None:
+    with open(os.fsencode(table.folder) + b"/images/ganesha/\xff.jpg", "wb"):  # noqa: PTH123
+        pass
+    with caplog.at_level(logging.INFO):
+        assert len(enrol(table, EnrolSettings()).rows) == 1
+    assert "not UTF-8" in caplog.text

@@ -1,0 +1,331 @@
+"""A local server that speaks for the Hugging Face Hub: repositories to read, and to write to.
+
+What it knows of the protocol is what the real client (`huggingface_hub`) asks and sends: revisions,
+trees and files to read; `preupload`, git LFS batches, uploads in one or many parts, and commits to
+write. It checks what the Hub checks: the token, hashes of parts and of wholes, the card's YAML.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlparse
+
+import yaml
+
+LARGE_SUFFIXES = (
+    ".jpg",
+    ".png",
+    ".webp",
+    ".gif",
+    ".parquet",
+    ".zip",
+)  # as a new .gitattributes has
+LICENSES = {"cc0-1.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "mit", "other", "unknown"}
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+@dataclass
+class Commit:
+    """What a commit said of itself, and which files it brought and took."""
+
+    summary: str
+    description: str
+    added: list[str] = field(default_factory=list)
+    deleted: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Fault:
+    """Something to go wrong: the next `times` requests that match are answered by `status`.
+
+    Status 0 hangs up in the middle of the request's body.
+    """
+
+    method: str
+    path: str
+    status: int
+    times: int = 1
+
+
+class Hub:
+    """Repositories, what was asked for, and what is to go wrong.
+
+    Names of models are `owner/name`, of data sets `datasets/owner/name`, as in addresses.
+    """
+
+    def __init__(self) -> None:
+        self.repositories: dict[str, dict[str, bytes]] = {}
+        self.commits: dict[str, list[Commit]] = {}
+        self.private: dict[str, bool] = {}
+        self.requests: list[str] = []
+        self.status = 200  # of every answer, so that the Hub can be down
+        self.faults: list[Fault] = []
+        self.tokens = {"hf_valid"}
+        self.token_requests = math.inf  # with a token, before all tokens expire
+        self.large: dict[str, bytes] = {}  # the LFS store: sha256 -> content
+        self.parts: dict[tuple[str, int], bytes] = {}
+        self.part_bytes = 16_384  # larger objects are uploaded in parts
+        hub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                hub.answer(self)
+
+            do_HEAD = do_POST = do_PUT = do_GET
+
+            def log_message(self, *_: object) -> None: ...
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def add(self, name: str, folder: Path) -> None:
+        """Put the files of a folder into a repository."""
+        self.repositories[name] = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def commit(self, name: str) -> str:
+        """The hash of a repository's last commit."""
+        count = len(self.commits.get(name, []))
+        return hashlib.sha1(f"{name}{count or ''}".encode()).hexdigest()
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        url = urlparse(request.path)
+        path = unquote(url.path)
+        self.requests.append(f"{request.command} {path}")
+        length = int(request.headers.get("Content-Length") or 0)
+        fault = self._fault(request.command, path)
+        if fault and fault.status == 0:
+            request.rfile.read(length // 2)
+            request.connection.close()
+            request.close_connection = True
+            return
+        content = request.rfile.read(length)
+        if fault:
+            status, headers, body = fault.status, {}, b"{}"
+        elif request.command in {"GET", "HEAD"} and not path.startswith("/api/whoami"):
+            status, headers, body = self._find(path, url.query)
+        else:
+            token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+            status, headers, body = self._write(request.command, path, token, content)
+        request.send_response(status)
+        for key, value in {**headers, "Content-Length": str(len(body))}.items():
+            request.send_header(key, value)
+        request.end_headers()
+        if request.command != "HEAD":
+            request.wfile.write(body)
+
+    def _fault(self, method: str, path: str) -> Fault | None:
+        for fault in self.faults:
+            if fault.method == method and re.search(fault.path, path) and fault.times > 0:
+                fault.times -= 1
+                return fault
+        return None
+
+    # Reading
+
+    def _find(self, path: str, query: str) -> Answer:
+        if self.status != 200:
+            return self.status, {}, b"down"
+        name = _repository(path)
+        if name not in self.repositories:
+            return 404, {"X-Error-Code": "RepoNotFound"}, b"{}"
+        files, commit = self.repositories[name], self.commit(name)
+        rest = path.partition(name)[2].strip("/").split("/", 2)
+        if rest == [""]:
+            rest = ["revision", "main"]
+        if rest[1] not in {"main", "v1", commit}:
+            return 404, {"X-Error-Code": "RevisionNotFound"}, b"{}"
+        if rest[0] == "revision":
+            siblings = [{"rfilename": file} for file in files]
+            info = {"id": name.removeprefix("datasets/"), "sha": commit, "siblings": siblings}
+            return _json(info | {"private": self.private.get(name, False), "tags": []})
+        if rest[0] == "tree":
+            recursive = parse_qs(query).get("recursive", [""])[0].lower() in {"true", "1"}
+            return _json(_tree(files, rest[2] if len(rest) > 2 else "", recursive))
+        if rest[2] not in files:
+            return 404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit}, b""
+        body = files[rest[2]]
+        return 200, {"ETag": f'"{_blob_id(body)}"', "X-Repo-Commit": commit}, body
+
+    # Writing
+
+    def _write(self, method: str, path: str, token: str, content: bytes) -> Answer:
+        if self.status != 200:
+            return self.status, {}, b"down"
+        if re.match("/lfs/", path):  # addresses signed for their purpose
+            return self._store(method, path, content)
+        if path == "/api/validate-yaml":
+            return _check_card(json.loads(content)["content"])
+        self.token_requests -= 1
+        if token not in self.tokens or self.token_requests < 0:
+            return 401, {}, b'{"error": "Invalid username or password."}'
+        if path == "/api/whoami-v2":
+            return _json({"type": "user", "name": "someone", "auth": {}})
+        if path == "/api/repos/create":
+            return self._create(json.loads(content))
+        name = _repository(path)
+        if name not in self.repositories:
+            return 404, {"X-Error-Code": "RepoNotFound"}, b"{}"
+        if "/preupload/" in path:
+            return _json({"files": [self._mode(name, f) for f in json.loads(content)["files"]]})
+        if path.endswith(".git/info/lfs/objects/batch"):
+            return _json({"objects": [self._upload(f) for f in json.loads(content)["objects"]]})
+        if "/commit/" in path:
+            return self._commit(name, [json.loads(line) for line in content.splitlines()])
+        return 404, {}, b"{}"
+
+    def _create(self, wanted: dict[str, Any]) -> Answer:
+        prefix = "datasets/" if wanted.get("type") == "dataset" else ""
+        name = f"{prefix}{wanted.get('organization') or 'someone'}/{wanted['name']}"
+        if name in self.repositories:
+            known = {"url": f"{self.url}/{name}", "error": "You already created this repo"}
+            return 409, {}, json.dumps(known).encode()
+        self.repositories[name] = {".gitattributes": b"*.jpg filter=lfs\n"}
+        self.private[name] = wanted.get("visibility") == "private" or bool(wanted.get("private"))
+        return _json({"url": f"{self.url}/{name}", "name": name, "id": "1"})
+
+    def _mode(self, name: str, file: dict[str, Any]) -> dict[str, Any]:
+        """Whether a file is to be sent with the commit or before it; its hash if it is there."""
+        mode = "lfs" if file["path"].endswith(LARGE_SUFFIXES) else "regular"
+        old = self.repositories[name].get(file["path"])
+        known = old and (hashlib.sha256(old).hexdigest() if mode == "lfs" else _blob_id(old))
+        return {"path": file["path"], "uploadMode": mode, "shouldIgnore": False, "oid": known}
+
+    def _upload(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """Where to send a large file; nowhere if its content is there already."""
+        oid, size = wanted["oid"], wanted["size"]
+        if oid in self.large:
+            return {"oid": oid, "size": size}
+        verify = {"href": f"{self.url}/lfs/{oid}/verify", "header": {}}
+        if size <= self.part_bytes:
+            upload = {"href": f"{self.url}/lfs/{oid}/1", "header": {}}
+        else:
+            parts = range(1, math.ceil(size / self.part_bytes) + 1)
+            header = {str(part): f"{self.url}/lfs/{oid}/{part}" for part in parts}
+            header["chunk_size"] = str(self.part_bytes)
+            upload = {"href": f"{self.url}/lfs/{oid}/complete", "header": header}
+        return {"oid": oid, "size": size, "actions": {"upload": upload, "verify": verify}}
+
+    def _store(self, method: str, path: str, content: bytes) -> Answer:
+        _, _, oid, step = path.split("/")
+        if method == "PUT":
+            self.parts[oid, int(step)] = content
+            if hashlib.sha256(content).hexdigest() == oid:  # sent in one
+                self.large[oid] = content
+            return 200, {"ETag": f'"{hashlib.md5(content).hexdigest()}"'}, b""
+        if step == "complete":
+            return self._complete(oid, json.loads(content)["parts"])
+        size = len(self.large[oid]) if oid in self.large else -1
+        return (200 if size == json.loads(content)["size"] else 422), {}, b"{}"
+
+    def _complete(self, oid: str, parts: list[dict[str, Any]]) -> Answer:
+        contents = [self.parts.get((oid, part["partNumber"]), b"") for part in parts]
+        etags = [f'"{hashlib.md5(content).hexdigest()}"' for content in contents]
+        whole = b"".join(contents)
+        if etags != [part["etag"] for part in parts] or hashlib.sha256(whole).hexdigest() != oid:
+            return 422, {}, b'{"error": "the parts do not add up"}'
+        self.large[oid] = whole
+        return _json({"success": True})
+
+    def _commit(self, name: str, lines: list[dict[str, Any]]) -> Answer:
+        header, *operations = lines
+        commit = Commit(header["value"]["summary"], header["value"]["description"])
+        files = dict(self.repositories[name])
+        for operation in operations:
+            key, value = operation["key"], operation["value"]
+            if key == "deletedFile":
+                del files[value["path"]]
+                commit.deleted.append(value["path"])
+                continue
+            if key == "lfsFile" and value["oid"] not in self.large:
+                return 400, {}, b'{"error": "Your push was rejected: an LFS object is missing"}'
+            body = (
+                self.large[value["oid"]] if key == "lfsFile" else base64.b64decode(value["content"])
+            )
+            files[value["path"]] = body
+            commit.added.append(value["path"])
+        self.repositories[name] = files
+        self.commits.setdefault(name, []).append(commit)
+        oid = self.commit(name)
+        return _json({"commitUrl": f"{self.url}/{name}/commit/{oid}", "commitOid": oid})
+
+
+def _repository(path: str) -> str:
+    """`/api/datasets/a/b/tree/main`, `/datasets/a/b.git/info` -> `datasets/a/b`."""
+    path = path.removeprefix("/api/models/").removeprefix("/api/").strip("/")
+    words = path.split("/")
+    return "/".join(words[: 3 if words[0] == "datasets" else 2]).removesuffix(".git")
+
+
+def _json(content: object) -> Answer:
+    return 200, {"Content-Type": "application/json"}, json.dumps(content).encode()
+
+
+def _check_card(content: str) -> Answer:
+    """Refuse a card as the Hub does, for what a data set's can have wrong."""
+    errors = []
+    match = re.match(r"---\n(.*?)\n---\n", content, re.DOTALL)
+    try:
+        card = yaml.safe_load(match[1]) if match else None
+    except yaml.YAMLError:
+        card = None
+    if not isinstance(card, dict):
+        errors.append("the metadata is no YAML mapping")
+    elif card.get("license") not in LICENSES:
+        errors.append('"license" must be one of the known ones')
+    elif not re.fullmatch(r"n<1K|\d+[KM]<n<\d+[KM]", card.get("size_categories", "n<1K")):
+        errors.append('"size_categories" must be one of the known ones')
+    answer = {"errors": [{"message": error} for error in errors], "warnings": []}
+    return (400 if errors else 200), {}, json.dumps(answer).encode()
+
+
+def _tree(files: dict[str, bytes], folder: str, recursive: bool) -> list[dict[str, object]]:
+    """What lies in a folder, or also in those below it."""
+    prefix = f"{folder.rstrip('/')}/" if folder else ""
+    folders, entries = set(), []
+    for path, content in files.items():
+        inner = path.removeprefix(prefix)
+        if path == inner and prefix:
+            continue
+        if "/" in inner and not recursive:
+            folders.add(prefix + inner.partition("/")[0])
+            continue
+        entry = {"type": "file", "path": path, "size": len(content), "oid": _blob_id(content)}
+        entries.append(entry)
+    oid = "0" * 40
+    return [
+        *entries,
+        *({"type": "directory", "path": p, "size": 0, "oid": oid} for p in sorted(folders)),
+    ]
+
+
+def _blob_id(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+@contextmanager
+def running_hub() -> Iterator[Hub]:
+    """A Hub that answers until the context ends."""
+    hub = Hub()
+    thread = threading.Thread(target=hub.server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield hub
+    finally:
+        hub.server.shutdown()
+        thread.join()
+        hub.server.server_close()
