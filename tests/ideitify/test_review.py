@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ideitify.decisions import Action, Decision
 from ideitify.review import Row, read_guesses, reason_kind, review_queue, write_guesses
 
