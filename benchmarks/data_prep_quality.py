@@ -2,9 +2,9 @@
 
     python -m benchmarks.data_prep_quality --data ../shared/deities
 
-CleanVision's seven checks by both sides, two processes each, start included: on the pictures as they
-are; with flaws planted into every second one (darkened, lightened, blurred, flattened, cropped to a
-strip, made grey, resized), since a curated folder has hardly any; and a sample of those at 12
+CleanVision's seven checks by both sides, two processes each, start included: on the pictures as
+they are; with flaws planted into every second one (darkened, lightened, blurred, flattened, cropped
+to a strip, made grey, resized), since a curated folder has hardly any; and a sample of those at 12
 megapixels with a camera's grain. Flags are compared one by one, differences are named.
 
 Then cards, collages, borders, watermarks and, where Chromium is, screenshots of pages are made from
@@ -179,7 +179,7 @@ def darkened(image: Image.Image, rng: np.random.Generator) -> Image.Image:
 def lightened(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     """The darkest five percent at 0.85 to 0.99 of white."""
     pixels = np.asarray(image, np.float32)
-    darkest, floor = np.percentile(pixels, 5), rng.uniform(0.85, 0.99) * 255
+    darkest, floor = float(np.percentile(pixels, 5)), rng.uniform(0.85, 0.99) * 255
     pixels = floor + (pixels - darkest) * (255 - floor) / max(1, 255 - darkest)
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
@@ -263,8 +263,8 @@ def watermarks(data: Path, folder: Path, settings: QualitySettings) -> tuple[flo
             image = open_photo(path)
             file = folder / "marks" / f"{len(rows):05}.jpg"
             (draw_mark(image) if draw_mark and marked else image).save(file, quality=85)
-            rows.append({"file": str(file), "group": name, "marked": marked,
-                         "touched": draw_mark is not None, "creator": "", "source": ""})  # fmt: skip
+            row = {"file": str(file), "group": name, "creator": "", "source": ""}
+            rows.append(row | {"marked": marked, "touched": draw_mark is not None})
     frame = pd.DataFrame(rows).set_index("file")
     table = Table(folder, frame)
     measure(table, workers=PROCESSES)
@@ -288,7 +288,8 @@ def mark_of_a_source(rng: random.Random) -> Callable[[Image.Image], Image.Image]
     def draw_mark(image: Image.Image) -> Image.Image:
         width, height = image.size
         layer = Image.new("RGBA", (2 * width, 2 * height), (0, 0, 0, 0))
-        draw, font = ImageDraw.Draw(layer), ImageFont.load_default(1.6 * width / len(text))
+        draw, size = ImageDraw.Draw(layer), 1.6 * width / len(text)
+        font = ImageFont.load_default(size)
         if kind == "tiled":
             font = ImageFont.load_default(max(12, width / 14))
             step = 1.5 * draw.textlength(text, font)
@@ -299,7 +300,7 @@ def mark_of_a_source(rng: random.Random) -> Callable[[Image.Image], Image.Image]
         else:
             if kind == "band":
                 draw.rectangle(
-                    (width / 2, height - font.size, width * 1.5, height + font.size),
+                    (width / 2, height - size, width * 1.5, height + size),
                     fill=(128, 128, 128, alpha),
                 )
             draw.text((width, height), text, fill=colour, font=font, anchor="mm")
@@ -314,12 +315,11 @@ def mark_of_a_source(rng: random.Random) -> Callable[[Image.Image], Image.Image]
 def card(paths: Sequence[Path], rng: random.Random) -> Image.Image:
     """Lines of text on a colour, a gradient, or a photo that is out of focus."""
     size = rng.choice([(400, 400), (500, 350), (360, 640), (600, 320), (480, 480)])
-    colours = [tuple(rng.randrange(256) for _ in range(3)) for _ in range(2)]
     kind = rng.choice(["colour", "gradient", "photo"])
     if kind == "colour":
-        image = Image.new("RGB", size, colours[0])
+        image = Image.new("RGB", size, f"#{rng.randrange(2**24):06x}")
     elif kind == "gradient":
-        image = ImageOps.colorize(Image.linear_gradient("L").resize(size), *colours)
+        image = ImageOps.colorize(Image.linear_gradient("L").resize(size), "navy", "orange")
     else:
         photo = ImageOps.fit(open_photo(rng.choice(paths)), size)
         image = photo.filter(ImageFilter.GaussianBlur(8))
@@ -411,41 +411,12 @@ PAGES = (_feed, _shop, _gallery, _article)
 MAKERS: dict[str, Maker] = {
     "text_card": card, "screenshot": screenshot, "collage": collage, "border": bordered,
 }  # fmt: skip
-WORDS = [
-    "om",
-    "namah",
-    "the",
-    "lord",
-    "of",
-    "wisdom",
-    "remover",
-    "of",
-    "obstacles",
-    "good",
-    "morning",
-    "happy",
-    "blessings",
-    "peace",
-    "temple",
-    "visit",
-    "our",
-    "shop",
-    "today",
-    "new",
-    "price",
-    "devotion",
-    "festival",
-    "statue",
-    "marble",
-    "handmade",
-    "quality",
-    "share",
-    "buy",
-]
+PHRASE = """om namah the lord of wisdom remover of obstacles good morning happy blessings peace
+temple visit our shop today new price devotion festival statue marble handmade share buy"""
 
 
 def _words(rng: random.Random, count: int) -> str:
-    return " ".join(rng.choices(WORDS, k=count)).capitalize()
+    return " ".join(rng.choices(PHRASE.split(), k=count)).capitalize()
 
 
 def _lines(rng: random.Random, count: int, width: int) -> str:

@@ -27,8 +27,8 @@ def ours(urls: Path, folder: Path, at_a_time: int) -> Callable[[], None]:
     from ideitify.licenses import normalize
     from scraper.download import Wanted, download
     from scraper.ledger import LEDGER_NAME, Ledger
+    from scraper.ledger.records import Selection
     from scraper.progress import Board
-    from scraper.records import Selection
     from scraper.settings import ScraperSettings
     from scraper.source import Found
     from scraper.web import PoliteWeb

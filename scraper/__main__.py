@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from scraper.cluster import Site
     from scraper.download import Wanted
     from scraper.ledger import Ledger
-    from scraper.records import Selection
+    from scraper.ledger.records import Selection
     from scraper.settings import ScraperSettings
     from scraper.source import Concept, Source
     from scraper.web import PoliteWeb
@@ -154,8 +154,8 @@ def harvest(
     """
     from scraper.download import download
     from scraper.find import finding
+    from scraper.ledger.records import now
     from scraper.progress import Board
-    from scraper.records import now
 
     started = now()
     with _clear_errors():
@@ -198,8 +198,8 @@ def find(
     """
     from scraper.cluster import find_on_cluster
     from scraper.find import find as search
+    from scraper.ledger.records import Selection, now
     from scraper.progress import Board
-    from scraper.records import Selection, now
 
     started = now()
     with _clear_errors():
@@ -241,8 +241,8 @@ def download_found(
     """
     from scraper.cluster import download_on_cluster
     from scraper.download import download
+    from scraper.ledger.records import now
     from scraper.progress import Board
-    from scraper.records import now
 
     started = now()
     with _clear_errors():
@@ -277,7 +277,7 @@ def status(
     Example:
       python -m scraper status --class ganesha
     """
-    from scraper.records import Selection
+    from scraper.ledger.records import Selection
     from scraper.report import report_console, show_status
 
     with _clear_errors():
@@ -311,7 +311,7 @@ def check(
       python -m scraper check --older-than 90
     """
     from scraper.check import check as ask_again
-    from scraper.records import Health, Selection, Stored
+    from scraper.ledger.records import Health, Selection, Stored
 
     def tell(stored: Stored, health: Health | None, why: str) -> None:
         if health is not Health.ALIVE:
@@ -555,7 +555,7 @@ def _slugs(concepts: Sequence[Concept]) -> tuple[str, ...]:
 
 
 def _plain(sources: Sequence[str]) -> tuple[str, ...]:
-    from scraper.records import plain_name
+    from scraper.ledger.records import plain_name
 
     return tuple(map(plain_name, sources))
 
@@ -604,7 +604,7 @@ def _wanted(
 ) -> Wanted:
     from ideitify.licenses import License, Permits, allowed
     from scraper.download import Wanted
-    from scraper.records import Selection
+    from scraper.ledger.records import Selection
 
     permits = {p for p in get_args(Permits) if allowed(License("", "", p), policy.value)}
     return Wanted(Selection(classes, sources), permits, limit, again)
@@ -639,7 +639,7 @@ def _clear_errors() -> Iterator[None]:
     from ideitify.dataset import DatasetError
     from ideitify.engine import EngineError
     from ideitify.knowledge import KnowledgeError
-    from scraper.database import LedgerError
+    from scraper.ledger.database import LedgerError
     from scraper.source import SourceError
 
     _let_any_name_be_printed()

@@ -10,10 +10,10 @@ from pathlib import Path
 from scraper.files import run_in
 from scraper.flight import fly
 from scraper.ledger import Ledger
-from scraper.records import Health, Stored
-from scraper.refusal import Refused
+from scraper.ledger.records import Health, Stored
 from scraper.settings import ScraperSettings
 from scraper.web import PoliteWeb
+from scraper.web.refusal import Refused
 
 GONE = {404, 410}
 NO_PICTURE = {"not_a_picture", "too_large", "too_many_redirects", "bad_url"}

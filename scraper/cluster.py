@@ -19,8 +19,8 @@ from scraper import download, find
 from scraper.files import recover, run_in
 from scraper.flight import site_of
 from scraper.ledger import Ledger
+from scraper.ledger.records import Item, Settled, now
 from scraper.manners import HostNotes
-from scraper.records import Item, Settled, now
 from scraper.settings import ScraperSettings
 from scraper.source import Concept
 from scraper.turnstile import SharedLimits, Turnstile

@@ -20,10 +20,10 @@ from ideitify.settings import Settings
 from scraper.files import Run, run_in
 from scraper.flight import fly
 from scraper.ledger import Ledger
-from scraper.records import Arrived, Attempt, Item, Selection, Settled, now
-from scraper.refusal import Refused
+from scraper.ledger.records import Arrived, Attempt, Item, Selection, Settled, now
 from scraper.settings import ScraperSettings
 from scraper.web import Arrival, PoliteWeb
+from scraper.web.refusal import Refused
 
 HASH_SIDE = 64  # pixels; four times that of the picture that is hashed
 SECONDS_BETWEEN_PLANS = 1.0  # while finding goes on and nothing is left to download

@@ -17,7 +17,7 @@ from ideitify.licenses import attribution
 from ideitify.photo import open_photo
 from ideitify.settings import Settings
 from scraper.ledger import Ledger
-from scraper.records import Stored, file_name_of
+from scraper.ledger.records import Stored, file_name_of
 
 Row = dict[str, str]
 Origin = tuple[str, str, str]  # source, id, URL

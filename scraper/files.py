@@ -18,7 +18,7 @@ from uuid import uuid4
 from filelock import FileLock, Timeout
 
 from scraper.ledger import Ledger
-from scraper.records import Item, Outcome, Settled
+from scraper.ledger.records import Item, Outcome, Settled
 
 PARTIAL = ".partial"
 

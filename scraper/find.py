@@ -15,7 +15,7 @@ from typing import Protocol
 
 from ideitify.licenses import normalize
 from scraper.ledger import Ledger
-from scraper.records import plain_name
+from scraper.ledger.records import plain_name
 from scraper.source import Concept, Found, Source, SourceError
 
 BATCH = 100  # finds written at once ...

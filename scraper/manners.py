@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from threading import Thread
 
-from scraper.database import LedgerError
 from scraper.ledger import Ledger
+from scraper.ledger.database import LedgerError
 from scraper.web import HostEvent
 
 

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Column, Table
 from rich.text import Text
 
-from scraper.records import Item, Settled
+from scraper.ledger.records import Item, Settled
 
 LINE_SECONDS = 10.0  # between lines of a log
 COLUMNS = ("found", "to fetch", "stored", "duplicate", "refused", "failed", "withdrawn", "MB")

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from scraper.ledger import Ledger
-from scraper.records import Health, Outcome, Selection
+from scraper.ledger.records import Health, Outcome, Selection
 from scraper.source import Source
 
 WIDTH_OF_A_LOG = 160  # characters, where the output is no terminal

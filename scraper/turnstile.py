@@ -1,4 +1,4 @@
-"""Turns at hosts, shared by processes on many machines: `scraper.hosts`, asked from afar.
+"""Turns at hosts, shared by processes on many machines: `scraper.web.hosts`, asked from afar.
 
 One `Turnstile` keeps the limits for all; it is a Ray actor. Every worker asks it through a
 `SharedLimits`. A turn is lent: a worker that is not heard of any more, because it was killed or its
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from scraper.hosts import HostLimits
-from scraper.refusal import Refused
 from scraper.settings import ScraperSettings
+from scraper.web.hosts import HostLimits
+from scraper.web.refusal import Refused
 
 BEAT_SECONDS = 2.0  # between a worker's signs of life ...
 LEASE_SECONDS = 10.0  # ... and how long it keeps its turns without one

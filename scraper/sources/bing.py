@@ -15,8 +15,8 @@ import re
 from typing import ClassVar
 from urllib.parse import urlencode
 
-from scraper.hits import Names
-from scraper.image_search import TERMS, ImageSearch
+from scraper.browser.hits import Names
+from scraper.browser.image_search import TERMS, ImageSearch
 
 
 class Bing(ImageSearch):

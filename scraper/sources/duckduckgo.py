@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 from urllib.parse import parse_qs, urlencode
 
-from scraper.hits import Hit, Names, split
-from scraper.image_search import TERMS, ImageSearch
+from scraper.browser.hits import Hit, Names, split
+from scraper.browser.image_search import TERMS, ImageSearch
 
 
 class DuckDuckGo(ImageSearch):

@@ -22,8 +22,8 @@ from itertools import pairwise
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from scraper.hits import LICENSE, Hit, Names
-from scraper.image_search import TERMS, ImageSearch
+from scraper.browser.hits import LICENSE, Hit, Names
+from scraper.browser.image_search import TERMS, ImageSearch
 
 _IMAGE = (
     r'\[\s*"(?P<{0}>https?:(?:[^"\\]|\\.)+)"'

@@ -12,7 +12,7 @@ from pathlib import Path
 from ideitify.licenses import normalize
 from scraper.download import Wanted, download
 from scraper.ledger import Ledger
-from scraper.records import Item, Selection, Settled
+from scraper.ledger.records import Item, Selection, Settled
 from scraper.settings import ScraperSettings
 from scraper.source import Found
 from scraper.web import PoliteWeb

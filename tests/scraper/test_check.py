@@ -9,7 +9,7 @@ import pytest
 
 from scraper.check import check
 from scraper.ledger import Ledger
-from scraper.records import Health, Outcome, Selection, Stored
+from scraper.ledger.records import Health, Outcome, Selection, Stored
 from scraper.web import PoliteWeb
 from tests.scraper.collecting import HURRIED, add, assert_consistent, collection, fetch, files_in
 from tests.scraper.museum import Museum

@@ -16,7 +16,7 @@ import pytest
 
 from scraper.cluster import LOT, Site, download_on_cluster, lots
 from scraper.ledger import Ledger
-from scraper.records import Item
+from scraper.ledger.records import Item
 from scraper.settings import ScraperSettings
 from tests.postgres import needs_postgres, new_database
 from tests.scraper.collecting import EVERYTHING, Tally, asked, files_in

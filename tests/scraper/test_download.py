@@ -12,7 +12,7 @@ from PIL import Image
 
 from scraper.download import download, upright_size
 from scraper.files import PARTIAL, run_in
-from scraper.records import Selection
+from scraper.ledger.records import Selection
 from scraper.web import PoliteWeb
 from tests.scraper.collecting import (
     EVERYTHING,

@@ -10,7 +10,7 @@ import pytest
 
 from scraper.find import GIVE_UP_AFTER, find, finding, vocabulary
 from scraper.ledger import Ledger
-from scraper.records import plain_name
+from scraper.ledger.records import plain_name
 from scraper.source import Concept, Found, SourceError
 from tests.scraper.collecting import Tally, collection
 

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 import scraper.progress
+from scraper.ledger.records import Attempt, Item, Outcome, Settled, now
 from scraper.progress import Board
-from scraper.records import Attempt, Item, Outcome, Settled, now
 
 ITEM = Item("key", "https://met.example/1.jpg", 1, "ganesha", "met")
 

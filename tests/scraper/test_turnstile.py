@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from scraper.refusal import Refused
 from scraper.settings import ScraperSettings
 from scraper.turnstile import Turnstile
+from scraper.web.refusal import Refused
 
 HOST = "museum.test"
 ONE_AT_A_TIME = ScraperSettings(host_delay=0, host_concurrency=1)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ideitify.dataset import read_rows
-from scraper.database import LedgerError
 from scraper.export import export
+from scraper.ledger.database import LedgerError
 from scraper.withdraw import withdraw
 from tests.scraper.collecting import (
     EVERYTHING,

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from scraper.refusal import Refused
 from scraper.settings import ScraperSettings
 from scraper.web import Arrival, HostEvent, PoliteWeb
+from scraper.web.refusal import Refused
 
 PATIENCE = 300  # seconds; the machine may be busy
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from scraper.image_search import ImageSearch
+from scraper.browser.image_search import ImageSearch
 from scraper.settings import ScraperSettings
 from scraper.source import Concept, Found, SourceError
 from tests.scraper.search_pages import SearchPages

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scraper.browser import PageError
-from scraper.results_page import FINDING
+from scraper.browser.driver import PageError
+from scraper.browser.results_page import FINDING
 from scraper.sources.bing import Bing
 from tests.scraper.search_pages import BATCH, FULL, SearchPages, serve_search_pages
 from tests.scraper.sources.search import QUERY, make, search

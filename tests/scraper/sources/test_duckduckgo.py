@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scraper.browser import PageError
-from scraper.results_page import FINDING
+from scraper.browser.driver import PageError
+from scraper.browser.results_page import FINDING
 from scraper.settings import ScraperSettings
 from scraper.sources.duckduckgo import DuckDuckGo
 from tests.scraper.search_pages import FULL, SearchPages, serve_search_pages

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scraper.browser import PageError
-from scraper.results_page import FINDING, LOADING, REVEALING
+from scraper.browser.driver import PageError
+from scraper.browser.results_page import FINDING, LOADING, REVEALING
 from scraper.settings import ScraperSettings
 from scraper.source import Concept
 from scraper.sources.google import Google

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from scraper.robots import opt_out
+from scraper.web.robots import opt_out
 
 
 def tagged(*values: str) -> httpx.Headers:

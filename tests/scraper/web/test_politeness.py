@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scraper.refusal import Refused
+from scraper.web.refusal import Refused
 from tests.scraper.museum import Museum, Request, picture
 from tests.scraper.visitor import PATIENCE, Visitor, changed, visiting
 

@@ -31,8 +31,8 @@ from sqlalchemy import (
 )
 
 from ideitify.licenses import License
-from scraper.database import Database, LedgerError, chunks, in_chunks
-from scraper.records import (
+from scraper.ledger.database import Database, LedgerError, chunks, in_chunks
+from scraper.ledger.records import (
     ALL,
     Arrived,
     Attempt,
@@ -50,8 +50,7 @@ from scraper.records import (
     now,
     plain_name,
 )
-from scraper.source import Found
-from scraper.tables import (
+from scraper.ledger.tables import (
     attempts,
     concepts,
     finds,
@@ -61,6 +60,7 @@ from scraper.tables import (
     pictures,
     searches,
 )
+from scraper.source import Found
 
 LEDGER_NAME = "ledger.sqlite"
 CLAIM_EXPIRES = timedelta(minutes=30)  # of a machine that vanished; no download takes so long

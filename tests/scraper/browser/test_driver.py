@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from scraper.browser import PageError, PageProblem, open_browser
+from scraper.browser.driver import PageError, PageProblem, open_browser
 from scraper.settings import ScraperSettings
 from scraper.source import SourceError
 from tests.scraper.search_pages import SearchPages, serve_search_pages

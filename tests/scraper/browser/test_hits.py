@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scraper.hits import Hit, json_objects, named_hit, schema_hits
+from scraper.browser.hits import Hit, json_objects, named_hit, schema_hits
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from scraper.browser import Button
-from scraper.consent import consent_button
+from scraper.browser.consent import consent_button
+from scraper.browser.driver import Button
 
 
 def button(label: str, **more: Any) -> Button:

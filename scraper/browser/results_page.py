@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from selenium.common.exceptions import StaleElementReferenceException
 
-from scraper.browser import Browser, Button, Facts, PageProblem, Tile
-from scraper.consent import consent_button
-from scraper.hits import Hit, titled
+from scraper.browser.consent import consent_button
+from scraper.browser.driver import Browser, Button, Facts, PageProblem, Tile
+from scraper.browser.hits import Hit, titled
 
 if TYPE_CHECKING:
-    from scraper.image_search import ImageSearch
+    from scraper.browser.image_search import ImageSearch
 
 T = TypeVar("T")
 

@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 
 from ideitify.photo import PhotoError, open_photo
-from scraper.refusal import Refused
 from scraper.source import SourceError
 from scraper.web import Arrival
+from scraper.web.refusal import Refused
 from tests.scraper.museum import Museum, bomb, picture
 from tests.scraper.visitor import PATIENCE, Visitor, changed, visiting
 

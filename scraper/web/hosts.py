@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from scraper.refusal import Refused
 from scraper.settings import ScraperSettings
+from scraper.web.refusal import Refused
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from typing import cast
 
 import pytest
 
-from scraper.browser import View
-from scraper.image_search import ImageSearch
+from scraper.browser.driver import View
+from scraper.browser.image_search import ImageSearch
 from scraper.settings import ScraperSettings
 from scraper.sources import make_source
 from tests.scraper.search_pages import LICENSE_URL

@@ -25,10 +25,19 @@ from typing import ClassVar
 from urllib.parse import parse_qsl
 
 from scraper.answers import plain_text
-from scraper.browser import Browser, Facts, View, open_browser
+from scraper.browser.driver import Browser, Facts, View, open_browser
+from scraper.browser.hits import (
+    LICENSE,
+    Hit,
+    Names,
+    json_objects,
+    named_hit,
+    schema_hits,
+    split,
+    titled,
+)
+from scraper.browser.results_page import FINDING, LOADING, OPENING, ResultsPage
 from scraper.gather import all_phrases
-from scraper.hits import LICENSE, Hit, Names, json_objects, named_hit, schema_hits, split, titled
-from scraper.results_page import FINDING, LOADING, OPENING, ResultsPage
 from scraper.settings import ScraperSettings
 from scraper.source import Concept, Found, Web
 

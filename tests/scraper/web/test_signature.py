@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from ideitify.photo import FORMATS, open_photo
-from scraper.signature import HEAD_BYTES, describe, picture_suffix
+from scraper.web.signature import HEAD_BYTES, describe, picture_suffix
 from tests.scraper.museum import PAGE
 
 SUFFIXES = {

@@ -15,7 +15,7 @@ import httpcore
 import httpx
 
 from ideitify.fetch import OTHER_PORTS, WEB_PORTS, is_public
-from scraper.refusal import Refused
+from scraper.web.refusal import Refused
 
 
 def parse_url(url: str, base: httpx.URL | None = None) -> httpx.URL:

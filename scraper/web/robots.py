@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 import httpx
 from protego import Protego
 
-from scraper.refusal import Refused
+from scraper.web.refusal import Refused
 
 AGENT = "Ideitify"  # the name by which robots.txt and X-Robots-Tag may speak to us
 MAX_ROBOTS_BYTES = 500 * 1024  # RFC 9309: a crawler reads at least so much of a robots.txt

@@ -13,8 +13,8 @@ from uuid import uuid4
 import httpcore
 import httpx
 
-from scraper.refusal import Refused
-from scraper.signature import HEAD_BYTES, describe, picture_suffix
+from scraper.web.refusal import Refused
+from scraper.web.signature import HEAD_BYTES, describe, picture_suffix
 
 # The rest of an answer that nobody wants is read if it is short, for its connection can then serve
 # the next request.

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from ideitify.licenses import normalize
-from scraper.database import LedgerError
 from scraper.ledger import Ledger
-from scraper.records import (
+from scraper.ledger.database import LedgerError
+from scraper.ledger.records import (
     ALL,
     Arrived,
     Attempt,

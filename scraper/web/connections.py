@@ -2,7 +2,7 @@
 
 httpcore's own pool looks several times a request at all its connections, with a system call for
 each that is idle; at 64 requests at a time that takes longer than the requests themselves. As
-`scraper.hosts` knows who may ask when, no more is needed than a list of those that are free.
+`scraper.web.hosts` knows who may ask when, no more is needed than a list of those that are free.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager
 import httpcore
 import httpx
 
-from scraper.addresses import CheckedBackend
-from scraper.arrival import Answer, host_of
+from scraper.web.addresses import CheckedBackend
+from scraper.web.arrival import Answer, host_of
 
 KEEP_SECONDS = 30.0  # an idle connection waits that long for the next request to its host
 _PORTS = {"http": 80, "https": 443}

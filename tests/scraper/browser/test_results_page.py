@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from scraper.browser import Button
-from scraper.results_page import more_button
+from scraper.browser.driver import Button
+from scraper.browser.results_page import more_button
 
 
 def button(label: str, **more: Any) -> Button:

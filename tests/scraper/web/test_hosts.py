@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scraper.hosts import HostLimits, parse_retry_after
-from scraper.refusal import Refused
 from scraper.settings import ScraperSettings
+from scraper.web.hosts import HostLimits, parse_retry_after
+from scraper.web.refusal import Refused
 
 FREE = ScraperSettings(host_delay=0, host_concurrency=0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from scraper.browser import Button
+from scraper.browser.driver import Button
 
 # Names that Google's and Bing's own buttons have had for years.
 REFUSING_IDS = {"W0wltc", "bnp_btn_reject"}

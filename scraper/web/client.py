@@ -26,15 +26,15 @@ from typing import Any, Generic, TypeVar
 import httpcore
 import httpx
 
-from scraper.addresses import parse_url
-from scraper.arrival import Answer, Arrival, host_of
-from scraper.connections import Connections
-from scraper.hosts import HostEvent, HostLimits, parse_retry_after
-from scraper.refusal import Refused, Retry
-from scraper.robots import AGENT, MAX_ROBOTS_BYTES, RobotsFiles, opt_out
 from scraper.settings import ScraperSettings
-from scraper.signature import describe
 from scraper.source import SourceError
+from scraper.web.addresses import parse_url
+from scraper.web.arrival import Answer, Arrival, host_of
+from scraper.web.connections import Connections
+from scraper.web.hosts import HostEvent, HostLimits, parse_retry_after
+from scraper.web.refusal import Refused, Retry
+from scraper.web.robots import AGENT, MAX_ROBOTS_BYTES, RobotsFiles, opt_out
+from scraper.web.signature import describe
 
 __all__ = ["Arrival", "HostEvent", "HostLimits", "PoliteWeb", "Refused"]
 
