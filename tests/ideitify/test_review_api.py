@@ -74,7 +74,11 @@ def test_a_picture_comes_reduced(api: httpx.Client, side: int) -> None:
     assert max(Image.open(io.BytesIO(answer.content)).size) == side
 
 
-@pytest.mark.parametrize("key", ["", "0" * 64, "ключ", picture_key("images/ganesha/other.png")])
+@pytest.mark.parametrize(
+    "key",
+    ["", "0" * 64, "ключ", picture_key("images/ganesha/other.png")],
+    ids=["none", "zeros", "another script", "another picture's"],  # keys differ between processes
+)
 def test_a_picture_needs_its_own_key(api: httpx.Client, key: str) -> None:
     assert api.get(f"pictures/{NAME}", params={"side": 1024, "key": key}).status_code == 403
 
