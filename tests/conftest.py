@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import csv
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.tiny import write_bundle
+
+# A shell's background job ignores Ctrl-C, and so would every process that a test interrupts.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def csv_limit() -> Iterator[None]:
+    """Some libraries raise the field size limit of `csv` for the whole process."""
+    limit = csv.field_size_limit(131_072)
+    yield
+    csv.field_size_limit(limit)
 
 
 @pytest.fixture(scope="session")
