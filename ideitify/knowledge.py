@@ -96,6 +96,7 @@ class Entry(_Strict):
     kind: Literal["deity", "figure", "group", "none"] = Field(
         description="`figure`: a revered person such as a saint; `group`: not identified further"
     )
+    brief: bool = Field(False, description="a short entry: signs, sources and a few sentences")
     names: dict[LanguageTag, Text] = {}
     also_known_as: list[Text] = []
     tradition: Text | None = None
