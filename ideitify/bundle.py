@@ -59,6 +59,9 @@ class Thresholds(_Strict):
 
     deity: Probability = Field(description="least probability of the first candidate")
     none: Probability = Field(description="least probability of `none`")
+    broader: Probability | None = Field(
+        None, description="least summed probability at which an unsure answer names a circle"
+    )
     operating_point: str = Field(description="what the thresholds were chosen for, and on what")
 
 
@@ -85,6 +88,9 @@ class Manifest(_Strict):
     thresholds: Thresholds
     metrics: dict[str, dict[str, Estimate]] = Field(description="picture set -> metric -> estimate")
     per_class: dict[str, Estimate] = Field(description="label -> recall on the validation pictures")
+    prototypes: list[str] = Field(
+        [], description="labels known from the mean embedding of few pictures, not trained"
+    )
     training: dict[str, Any] = Field(description="data fingerprint, backbone, settings, versions")
     files: dict[str, Sha256]
 
@@ -92,6 +98,8 @@ class Manifest(_Strict):
     def _check(self) -> Manifest:
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("labels repeat")
+        if unknown := set(self.prototypes) - set(self.labels):
+            raise ValueError(f"prototypes names {sorted(unknown)[0]!r}, which is no label")
         if MODEL_NAME not in self.files:
             raise ValueError(f"files does not list {MODEL_NAME}")
         for name in self.files:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import fastai.callback.schedule  # noqa: F401  (adds Learner.fit_one_cycle)
 import numpy as np
 import torch
+from fastai.callback.core import Callback
 from fastai.callback.channelslast import ChannelsLast
 from fastai.callback.progress import CSVLogger
 from fastai.callback.training import GradientClip
@@ -47,6 +48,7 @@ from training.split import Split, split_pictures
 
 CHECKPOINT_NAME = "checkpoint.pth"
 CACHE_FOLDER = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "ideitify"
+SplitChooser = Callable[[list[Picture]], Split]
 console = Console(stderr=True)
 
 
@@ -90,11 +92,16 @@ class Fitted:
     valid: np.ndarray
 
 
-def load_training_data(folder: Path, settings: FitSettings, cache: Path) -> TrainingData:
+def load_training_data(
+    folder: Path, settings: FitSettings, cache: Path, choose_split: SplitChooser | None = None
+) -> TrainingData:
     """Choose, split and decode the pictures of a dataset folder."""
     pictures = choose_pictures(folder, settings.min_images)
     labels, targets = np.unique([picture.category for picture in pictures], return_inverse=True)
-    split = split_pictures(pictures, settings.valid_share, settings.split_seed)
+    if choose_split is None:
+        split = split_pictures(pictures, settings.valid_share, settings.split_seed)
+    else:
+        split = choose_split(pictures)
     pixels = decoded_pictures(pictures, settings.resize, cache)
     return TrainingData(pictures, labels.tolist(), targets, split, pixels)
 
@@ -107,18 +114,24 @@ def fit(
     *,
     cache: Path = CACHE_FOLDER,
     resume: bool = False,
+    choose_split: SplitChooser | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Fitted:
     """Fine-tune a backbone on a dataset folder.
 
     After every epoch `run` holds a checkpoint, from which `resume` goes on; it also holds
     `settings.json` and `history.csv`.
 
+    Args:
+        choose_split: another split of the chosen pictures than `split_pictures` (a fold).
+        callbacks: what else happens around an epoch (tracking, early stopping, pruning).
+
     Raises:
         DatasetError, BackboneError: see `choose_pictures` and `find_backbone`.
         ResumeError: `resume` with other settings, pictures or backbone than the run's.
     """
     backbone = find_backbone(backbone_name)
-    data = load_training_data(folder, settings, cache)
+    data = load_training_data(folder, settings, cache, choose_split)
     facts = {
         "backbone": backbone.name,
         "fingerprint": fingerprint(data.pictures),
@@ -147,6 +160,7 @@ def fit(
         wd=settings.weight_decay,
         pct_start=0.2,
         start_epoch=start_epoch,
+        cbs=list(callbacks),
     )
     average = learner.average.module
     logits = predict(average, PictureDataset(data.pixels, valid, data.targets, look), settings.flip)
