@@ -232,9 +232,9 @@ def _check_jpeg_ends(image: ImageFile.ImageFile, data: bytes) -> None:
     """Refuse a JPEG that was cut and filled up with zeros: libjpeg would make it silently grey.
 
     Pillow has read the header up to the scan; only from there on is the end marker the photo's own
-    and not that of the thumbnail in its EXIF.
+    and not that of the thumbnail in its EXIF. Looked for from the back, where it mostly is.
     """
-    if image.fp is not None and data.find(b"\xff\xd9", image.fp.tell()) < 0:
+    if image.fp is not None and data.rfind(b"\xff\xd9", image.fp.tell()) < 0:
         raise PhotoError("truncated")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache
+from functools import cache, cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -27,6 +27,7 @@ from ideitify.bundle import (
     Manifest,
     verify_bundle,
 )
+from ideitify.circles import Broader, Circle, broader, circles_of
 from ideitify.dataset import NONE_CATEGORY
 from ideitify.knowledge import has_entry
 from ideitify.photo import PhotoError, open_photo
@@ -64,6 +65,8 @@ class Answer:
             the model knows is there.
         candidates: the likeliest deities, most probable first; `none` is never among them.
         none_probability: calibrated probability of `none`.
+        broader: the circle that the photo shows one of, such as the forms of Vishnu; only in an
+            unsure answer, and only where it is likely enough.
         embedding: float32 (d,), unit length; near for photos that look alike to the model.
         activation_maps: float32 (labels, h, w); the mean over h and w of a label's map is its
             logit, so each cell tells how much that part of the photo speaks for the label.
@@ -76,6 +79,7 @@ class Answer:
     embedding: np.ndarray = field(repr=False, compare=False)
     activation_maps: np.ndarray = field(repr=False, compare=False)
     labels: tuple[str, ...] = field(repr=False, compare=False)
+    broader: Broader | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The answer as the CLI and the HTTP API tell it."""
@@ -86,6 +90,7 @@ class Answer:
                 for candidate in self.candidates
             ],
             "none_probability": self.none_probability,
+            **({"broader": self.broader.as_json()} if self.broader else {}),
         }
 
 
@@ -107,8 +112,9 @@ class Recognizer:
         spec = self.manifest.input
         self._session = _open_session(folder / MODEL_NAME, self.settings.threads)
         _check_model(self._session, spec, len(self.labels), folder / MODEL_NAME)
-        self._scale = 1 / (255 * np.array(spec.std, np.float32))
-        self._offset = np.array(spec.mean, np.float32) / np.array(spec.std, np.float32)
+        std = np.array(spec.std, np.float32).reshape(3, 1, 1)
+        self._scale = 1 / (255 * std)
+        self._offset = np.array(spec.mean, np.float32).reshape(3, 1, 1) / std
 
     @classmethod
     def load(
@@ -171,8 +177,11 @@ class Recognizer:
         """Photo -> float32 (3, size, size), normalised."""
         spec = self.manifest.input
         image = open_photo(photo, side=spec.size, limits=self.settings)
-        pixels = np.asarray(fit_square(image, spec.size, spec.resize), dtype=np.float32)
-        return (pixels * self._scale - self._offset).transpose(2, 0, 1)
+        pixels = np.asarray(fit_square(image, spec.size, spec.resize)).transpose(2, 0, 1)
+        tensor = pixels.astype(np.float32, order="C")  # so that what follows runs along memory
+        tensor *= self._scale
+        tensor -= self._offset
+        return tensor
 
     def _answers(self, tensors: Sequence[np.ndarray], top: int) -> list[Answer]:
         batch = np.ascontiguousarray(np.stack(tensors))
@@ -205,9 +214,18 @@ class Recognizer:
             verdict = Verdict.DEITY
         else:
             verdict = Verdict.UNSURE
+        circle = self._broader(probabilities) if verdict is Verdict.UNSURE else None
         none_probability = round(none_probability, 6)
         labels = tuple(self.manifest.labels)
-        return Answer(verdict, candidates, none_probability, embedding, maps, labels)
+        return Answer(verdict, candidates, none_probability, embedding, maps, labels, circle)
+
+    def _broader(self, probabilities: np.ndarray) -> Broader | None:
+        least = self.manifest.thresholds.broader
+        return None if least is None else broader(probabilities, self._circles, least)
+
+    @cached_property
+    def _circles(self) -> list[Circle]:  # at the first need: the entries take time to read
+        return circles_of(self.manifest.labels)
 
 
 _loading = threading.Lock()
