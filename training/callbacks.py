@@ -9,10 +9,12 @@ from pathlib import Path
 import torch
 from fastai.callback.core import Callback
 from fastai.learner import Learner, Metric
-from fastai.metrics import F1Score, accuracy, top_k_accuracy
+from fastai.metrics import AccumMetric, F1Score, accuracy, top_k_accuracy
 from fastai.torch_core import set_seed
 from timm.utils import ModelEmaV3
 from torchvision.transforms import v2
+
+from training.record import tempered_loss
 
 
 class Thaw(Callback):
@@ -150,4 +152,5 @@ def named_metrics() -> list[Metric | Callable]:
     so that two of them would share a column)."""
     f1 = F1Score(average="macro")
     f1.name = "macro_f1"
-    return [accuracy, top_3_accuracy, top_5_accuracy, f1]
+    loss = AccumMetric(tempered_loss, flatten=False, to_np=True, name="negative_log_likelihood")
+    return [accuracy, top_3_accuracy, top_5_accuracy, f1, loss]

@@ -30,11 +30,18 @@ class Split:
         is_unseen_group: bool (n,), True for validation pictures whose source has no picture on
             the training side.
         split_by_near_duplicates: classes too small or of too few sources to be split by source.
+        is_test: bool (n,), pictures kept from both sides; None where there are none.
     """
 
     is_valid: np.ndarray
     is_unseen_group: np.ndarray
     split_by_near_duplicates: list[str]
+    is_test: np.ndarray | None = None
+
+    @property
+    def is_train(self) -> np.ndarray:
+        """bool (n,), True on the training side."""
+        return ~self.is_valid if self.is_test is None else ~(self.is_valid | self.is_test)
 
 
 def split_pictures(pictures: Sequence[Picture], share: float = 0.2, seed: int = 0) -> Split:

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from fastai.callback.core import Callback
 from fastai.callback.channelslast import ChannelsLast
-from fastai.callback.progress import CSVLogger
 from fastai.callback.training import GradientClip
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
@@ -43,6 +42,13 @@ from training.data import (
     valid_transform,
 )
 from training.network import Network
+from training.record import (
+    HISTORY_NAME,
+    RECORD_NAME,
+    EpochRecord,
+    add_to_record,
+    final_figures,
+)
 from training.settings import FitSettings
 from training.split import Split, split_pictures
 
@@ -120,7 +126,7 @@ def fit(
     """Fine-tune a backbone on a dataset folder.
 
     After every epoch `run` holds a checkpoint, from which `resume` goes on; it also holds
-    `settings.json` and `history.csv`.
+    `settings.json`, `history.csv` and `metrics.json`.
 
     Args:
         choose_split: another split of the chosen pictures than `split_pictures` (a fold).
@@ -138,7 +144,7 @@ def fit(
         "settings": settings.model_dump(mode="json"),
     }
     _prepare_run(run, facts, resume)
-    train, valid = np.flatnonzero(~data.split.is_valid), np.flatnonzero(data.split.is_valid)
+    train, valid = np.flatnonzero(data.split.is_train), np.flatnonzero(data.split.is_valid)
     console.print(
         f"{len(train)} pictures to train on, {len(valid)} to validate, {len(data.labels)} labels"
     )
@@ -164,7 +170,9 @@ def fit(
     )
     average = learner.average.module
     logits = predict(average, PictureDataset(data.pixels, valid, data.targets, look), settings.flip)
-    return Fitted(average, data, backbone, settings, logits, valid)
+    fitted = Fitted(average, data, backbone, settings, logits, valid)
+    add_to_record(run, final=final_figures(fitted))
+    return fitted
 
 
 def _prepare_run(run: Path, facts: dict[str, object], resume: bool) -> None:
@@ -178,7 +186,7 @@ def _prepare_run(run: Path, facts: dict[str, object], resume: bool) -> None:
         )
     run.mkdir(parents=True, exist_ok=True)
     if not resume:
-        for name in (CHECKPOINT_NAME, "history.csv"):
+        for name in (CHECKPOINT_NAME, HISTORY_NAME, RECORD_NAME):
             (run / name).unlink(missing_ok=True)
     path.write_text(json.dumps(facts, indent=1))
 
@@ -267,7 +275,7 @@ def _learner(
         WeightAverage(settings.ema_decay),
         ChannelsLast(),
         GradientClip(1.0),
-        CSVLogger("history.csv", append=True),
+        EpochRecord(run),
         Checkpoint(run / CHECKPOINT_NAME),
     ]
     if settings.precision == "bf16":
