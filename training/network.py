@@ -17,11 +17,17 @@ class Network(nn.Module):
     """Photos float32 (n, 3, size, size) -> logits (n, labels)."""
 
     def __init__(
-        self, backbone: Backbone, label_count: int, dropout: float, pretrained: bool = True
+        self,
+        backbone: Backbone,
+        label_count: int,
+        dropout: float,
+        drop_path: float = 0,
+        pretrained: bool = True,
     ):
         super().__init__()
+        keywords = backbone.keywords | ({"drop_path_rate": drop_path} if drop_path else {})
         self.body = timm.create_model(
-            backbone.architecture, pretrained=pretrained, num_classes=0, **backbone.keywords
+            backbone.architecture, pretrained=pretrained, num_classes=0, **keywords
         )
         self.body.eval()
         with torch.no_grad():
@@ -47,6 +53,11 @@ class Network(nn.Module):
         elif features.ndim != 4:
             raise BackboneError("this backbone gives no feature map; choose another")
         return features
+
+    def activation_maps(self, features: torch.Tensor) -> torch.Tensor:
+        """Feature map (n, d, h, w) -> class activation maps (n, labels, h, w)."""
+        weights = self.head.weight[:, :, None, None]
+        return nn.functional.conv2d(features, weights, self.head.bias)
 
     def forward(self, photos: torch.Tensor) -> torch.Tensor:
         return self.head(self.dropout(self.feature_map(photos).mean((2, 3))))

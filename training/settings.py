@@ -23,7 +23,7 @@ class FitSettings(BaseModel):
     min_images: int = Field(9, ge=2, description="smaller categories are left out")
     valid_share: float = Field(0.2, gt=0, lt=0.5, description="of every class, held out by source")
 
-    epochs: int = Field(10, ge=1, description="after the head has been fitted on its own")
+    epochs: int = Field(24, ge=1, description="after the head has been fitted on its own")
     train_size: int = Field(
         224, description="side in pixels of the crops trained on; smaller ones cost accuracy at 256"
     )
@@ -49,7 +49,7 @@ class FitSettings(BaseModel):
     weight_decay: float = 0.05
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     mix_probability: float = Field(
-        0.5, ge=0, le=1, description="share of batches with MixUp or CutMix"
+        0.8, ge=0, le=1, description="share of batches with MixUp or CutMix"
     )
     mix_alpha: float = Field(0.4, gt=0, description="of MixUp's Beta distribution")
     sampling_power: float = Field(
@@ -65,8 +65,16 @@ class FitSettings(BaseModel):
         0.995, ge=0, lt=1, description="moving average of the weights, which ships"
     )
     dropout: float = Field(0.2, ge=0, lt=1)
+    drop_path: float = Field(
+        0.1, ge=0, lt=1, description="stochastic depth: residual branches left out, deepest least"
+    )
     flip: bool = Field(
         False, description="average with the mirror image: doubles the time, gained nothing here"
+    )
+    prototypes: bool = Field(
+        True,
+        description="categories below min_images join as the mean of their embeddings, where that "
+        "costs the trained labels next to nothing",
     )
     precision: Literal["bf16", "fp32"] = Field("bf16", description="of the layers while training")
 

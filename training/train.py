@@ -11,8 +11,8 @@ from pathlib import Path
 import fastai.callback.schedule  # noqa: F401  (adds Learner.fit_one_cycle)
 import numpy as np
 import torch
-from fastai.callback.core import Callback
 from fastai.callback.channelslast import ChannelsLast
+from fastai.callback.core import Callback
 from fastai.callback.training import GradientClip
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
@@ -41,6 +41,7 @@ from training.data import (
     train_transform,
     valid_transform,
 )
+from training.folding import fold_norms
 from training.network import Network
 from training.record import (
     HISTORY_NAME,
@@ -53,6 +54,7 @@ from training.settings import FitSettings
 from training.split import Split, split_pictures
 
 CHECKPOINT_NAME = "checkpoint.pth"
+SETTINGS_NAME = "settings.json"
 CACHE_FOLDER = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "ideitify"
 SplitChooser = Callable[[list[Picture]], Split]
 console = Console(stderr=True)
@@ -150,7 +152,8 @@ def fit(
     )
 
     set_seed(settings.seed, reproducible=True)
-    network = Network(backbone, len(data.labels), settings.dropout)
+    network = Network(backbone, len(data.labels), settings.dropout, settings.drop_path)
+    fold_norms(network)
     look = valid_transform(settings.valid_size, backbone.mean, backbone.std)
     learner = _learner(network, data, train, valid, backbone, run, settings)
     checkpoint = run / CHECKPOINT_NAME
@@ -168,7 +171,8 @@ def fit(
         start_epoch=start_epoch,
         cbs=list(callbacks),
     )
-    average = learner.average.module
+    average = Network(backbone, len(data.labels), settings.dropout, pretrained=False)
+    average.load_state_dict(learner.average.module.state_dict())
     logits = predict(average, PictureDataset(data.pixels, valid, data.targets, look), settings.flip)
     fitted = Fitted(average, data, backbone, settings, logits, valid)
     add_to_record(run, final=final_figures(fitted))
@@ -177,7 +181,7 @@ def fit(
 
 def _prepare_run(run: Path, facts: dict[str, object], resume: bool) -> None:
     """Write the run's facts, or compare them with those of the run to resume."""
-    path = run / "settings.json"
+    path = run / SETTINGS_NAME
     if resume and path.is_file() and (known := json.loads(path.read_text())) != facts:
         changed = [name for name in facts if known.get(name) != facts[name]]
         raise ResumeError(
