@@ -21,6 +21,7 @@ from fastai.callback.mixup import MixUp
 from fastai.vision.all import (
     ImageDataLoaders,
     LabelSmoothingCrossEntropy,
+    Learner,
     Resize,
     accuracy,
     aug_transforms,
@@ -58,8 +59,8 @@ def train_probe(data: TrainingData, backbone_name: str) -> Probabilities:
     return {"probe": probe.predict_proba(features[1] / features[0].std())}
 
 
-def train_seed_recipe(data: TrainingData, backbone_name: str, seed: int) -> Probabilities:
-    """As the original did, from its notebook."""
+def seed_learner(data: TrainingData, backbone_name: str, seed: int) -> Learner:
+    """The learner of the original's notebook."""
     backbone = find_backbone(backbone_name)
     set_seed(seed, reproducible=True)
     frame = pd.DataFrame(
@@ -74,10 +75,15 @@ def train_seed_recipe(data: TrainingData, backbone_name: str, seed: int) -> Prob
         item_tfms=Resize(256, method="squish"), batch_tfms=aug_transforms(size=224, min_scale=0.75),
     )  # fmt: skip
     assert list(loaders.vocab) == data.labels
-    learner = vision_learner(
+    return vision_learner(
         loaders, backbone.architecture, loss_func=LabelSmoothingCrossEntropy(), metrics=accuracy,
         cbs=[MixUp(1.0)], **backbone.keywords,
     )  # fmt: skip
+
+
+def train_seed_recipe(data: TrainingData, backbone_name: str, seed: int) -> Probabilities:
+    """As the original trained it, with and without test-time augmentation."""
+    learner = seed_learner(data, backbone_name, seed)
     learner.fine_tune(12, 1.5e-2)
     plain, augmented = learner.get_preds()[0], learner.tta()[0]
     return {"seed recipe": plain.numpy(), "seed recipe, augmented": augmented.numpy()}
