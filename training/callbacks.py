@@ -10,10 +10,11 @@ import torch
 from fastai.callback.core import Callback
 from fastai.learner import Learner, Metric
 from fastai.metrics import AccumMetric, F1Score, accuracy, top_k_accuracy
-from fastai.torch_core import set_seed
+from fastai.torch_core import rank_distrib, set_seed
 from timm.utils import ModelEmaV3
 from torchvision.transforms import v2
 
+from training.distributed import bare, is_main, processes
 from training.record import tempered_loss
 
 
@@ -36,7 +37,7 @@ class EpochSeed(Callback):
         self.seed = seed
 
     def before_epoch(self) -> None:
-        set_seed(self.seed * 1000 + self.epoch)
+        set_seed((self.seed * 1000 + self.epoch) * processes() + rank_distrib())
 
 
 class MixPictures(Callback):
@@ -70,7 +71,7 @@ class WeightAverage(Callback):
     def after_batch(self) -> None:
         if self.training:
             step = self.epoch * len(self.dls.train) + self.iter + 1  # also in a resumed run
-            self.learn.average.update(self.learn.model, step=step)
+            self.learn.average.update(bare(self.learn.model), step=step)
 
     def before_validate(self) -> None:
         self.learn.unaveraged, self.learn.model = self.learn.model, self.learn.average.module
@@ -92,13 +93,13 @@ class Checkpoint(Callback):
         self.trained = True
 
     def after_epoch(self) -> None:
-        if not self.trained:  # an epoch that a resumed run skips
+        if not (self.trained and is_main()):  # not trained: an epoch that a resumed run skips
             return
         partial = self.path.with_suffix(".partial")
         optimizer = self.learn.opt.state_dict()
         state = {
             "epoch": self.epoch + 1,
-            "model": self.learn.model.state_dict(),
+            "model": bare(self.learn.model).state_dict(),
             "average": self.learn.average.module.state_dict(),
             # plain types instead of fastcore's and numpy's: loading needs no pickled code
             "optimizer": {

@@ -23,6 +23,7 @@ from fastcore.foundation import L
 
 from ideitify.recognizer import softmax
 from training.calibrate import fit_temperature
+from training.distributed import is_main, processes
 from training.metrics import macro_f1, top_k_accuracy
 
 if TYPE_CHECKING:
@@ -80,7 +81,10 @@ class EpochRecord(Callback):
         row["pictures_per_second"] = round(self.seen / self.trained_for, 2)
         row["seconds"] = round(time.perf_counter() - self.started, 2)
         row |= peak_memory()
+        row["pictures_per_second"] *= processes()
         self.epochs = [row for row in self.epochs if row["epoch"] < self.epoch] + [row]
+        if not is_main():
+            return
         add_to_record(self.folder, epochs=self.epochs)
         _replace(self.folder / HISTORY_NAME, _as_csv(self.epochs))
 

@@ -41,6 +41,7 @@ from training.data import (
     train_transform,
     valid_transform,
 )
+from training.distributed import Distributed, is_main, main_first, processes
 from training.folding import fold_norms
 from training.network import Network
 from training.record import (
@@ -139,13 +140,15 @@ def fit(
         ResumeError: `resume` with other settings, pictures or backbone than the run's.
     """
     backbone = find_backbone(backbone_name)
-    data = load_training_data(folder, settings, cache, choose_split)
+    with main_first():
+        data = load_training_data(folder, settings, cache, choose_split)
     facts = {
         "backbone": backbone.name,
         "fingerprint": fingerprint(data.pictures),
         "settings": settings.model_dump(mode="json"),
     }
-    _prepare_run(run, facts, resume)
+    with main_first():
+        _prepare_run(run, facts, resume or not is_main())
     train, valid = np.flatnonzero(data.split.is_train), np.flatnonzero(data.split.is_valid)
     console.print(
         f"{len(train)} pictures to train on, {len(valid)} to validate, {len(data.labels)} labels"
@@ -169,13 +172,14 @@ def fit(
         wd=settings.weight_decay,
         pct_start=0.2,
         start_epoch=start_epoch,
-        cbs=list(callbacks),
+        cbs=[*callbacks, *([Distributed()] if processes() > 1 else [])],
     )
     average = Network(backbone, len(data.labels), settings.dropout, pretrained=False)
     average.load_state_dict(learner.average.module.state_dict())
     logits = predict(average, PictureDataset(data.pixels, valid, data.targets, look), settings.flip)
     fitted = Fitted(average, data, backbone, settings, logits, valid)
-    add_to_record(run, final=final_figures(fitted))
+    if is_main():
+        add_to_record(run, final=final_figures(fitted))
     return fitted
 
 
@@ -264,7 +268,7 @@ def _learner(
     loaders = DataLoaders(
         DataLoader(
             train_set,
-            bs=settings.batch_size,
+            bs=max(1, settings.batch_size // processes()),
             drop_last=True,
             num_workers=0,
             get_idxs=lambda: np.random.choice(len(train), len(train), p=weights).tolist(),
