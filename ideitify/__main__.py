@@ -12,9 +12,8 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import count, islice
+from itertools import count
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -192,29 +191,22 @@ def identify_photos(
 ) -> Iterator[dict[str, Any]]:
     """Answer photos in order, one record each, as `--json` prints them.
 
-    `milliseconds` is the time a photo took from file to answer; photos that went through the model
-    together share their time evenly.
-
     Raises:
         OSError: a heat map cannot be written.
     """
     photos = [_photo(name, recognizer.settings) for name in names]
     answers = zip(names, photos, recognizer.recognize_many(photos, top), strict=True)
     used: set[str] = set()
-    started = perf_counter()
-    while batch := list(islice(answers, recognizer.settings.batch_size)):
-        milliseconds = round(1000 * (perf_counter() - started) / len(batch), 1)
-        for name, photo, answer in batch:
-            if isinstance(answer, PhotoError):
-                yield {"file": name, "error": str(answer)}
-                continue
-            record = {"file": name, **answer.as_json(), "milliseconds": milliseconds}
-            if heatmaps:
-                path = heatmaps / _heatmap_name(name, answer.candidates[0].deity, used)
-                _write_heatmap(path, recognizer, photo, answer)
-                record["heatmap"] = str(path)
-            yield record
-        started = perf_counter()
+    for name, photo, answer in answers:
+        if isinstance(answer, PhotoError):
+            yield {"file": name, "error": str(answer)}
+            continue
+        record = {"file": name, **answer.as_json()}
+        if heatmaps:
+            path = heatmaps / _heatmap_name(name, answer.candidates[0].deity, used)
+            _write_heatmap(path, recognizer, photo, answer)
+            record["heatmap"] = str(path)
+        yield record
 
 
 def _photo(name: str, limits: Settings) -> Path | bytes:
@@ -252,6 +244,8 @@ def _print_record(record: dict[str, Any], as_json: bool) -> None:
 
 def describe_record(record: dict[str, Any]) -> str:
     """An answer in words: the verdict, then the candidates with their probabilities."""
+    from ideitify.circles import Broader
+
     entries = knowledge()
     names = [entries[candidate["deity"]].name for candidate in record["candidates"]]
     words = {
@@ -260,6 +254,8 @@ def describe_record(record: dict[str, Any]) -> str:
         "no_deity": "I see no deity that I know here.",
     }
     lines = [f"{record['file']}: {words[record['verdict']]}"]
+    if circle := record.get("broader"):
+        lines.append(f"  {circle['probability']:6.1%}  {Broader(**circle).in_words()}")
     for name, candidate in zip(names, record["candidates"], strict=True):
         lines.append(f"  {candidate['probability']:6.1%}  {name} ({candidate['deity']})")
     return "\n".join(lines)
@@ -272,7 +268,8 @@ def _csv_writer(path: Path | None, top: int) -> Iterator[Callable[[dict[str, Any
         yield lambda record: None
         return
     pairs = [(f"deity_{n}", f"probability_{n}") for n in range(1, top + 1)]
-    columns = ["file", "verdict", "none_probability", *(name for pair in pairs for name in pair)]
+    ranked = (name for pair in pairs for name in pair)
+    columns = ["file", "verdict", "none_probability", *ranked, "broader", "broader_probability"]
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
@@ -286,6 +283,8 @@ def _csv_writer(path: Path | None, top: int) -> Iterator[Callable[[dict[str, Any
                 candidates = record.get("candidates", [])
                 for (name, probability), candidate in zip(pairs, candidates, strict=False):
                     row |= {name: candidate["deity"], probability: candidate["probability"]}
+                if circle := record.get("broader"):
+                    row |= {"broader": circle["name"], "broader_probability": circle["probability"]}
                 writer.writerow(row)
 
             yield write_row
@@ -358,9 +357,15 @@ def describe_bundle(folder: Path, manifest: Manifest) -> str:
         + (", with its mirror image" if spec.flip else ""),
         "Deity": f"named from a probability of {thresholds.deity:.3g}",
         "No deity": f"said from a probability of {thresholds.none:.3g}",
+        "A form, family or tradition": "not named"
+        if thresholds.broader is None
+        else f"named in place of an unsure name from a probability of {thresholds.broader:.3g}",
         "Thresholds": thresholds.operating_point,
         "Temperature": f"{manifest.temperature:.3g}",
         "Labels": f"{len(manifest.labels)}: {', '.join(manifest.labels)}",
+        "From few pictures": f"{len(manifest.prototypes)} of them: {', '.join(manifest.prototypes)}"
+        if manifest.prototypes
+        else "none of them",
     }
     lines = [_fact(name, text) for name, text in facts.items()]
     for pictures, estimates in manifest.metrics.items():

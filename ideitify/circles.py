@@ -7,6 +7,7 @@ names the narrowest circle whose labels are likely enough together.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ideitify.knowledge import Entry, knowledge
+from ideitify.knowledge import Entry, find_entry, knowledge
 
 Kind = Literal["form", "family", "tradition"]
 
@@ -44,6 +45,13 @@ class Broader:
     name: str
     tradition: str
     probability: float
+
+    def in_words(self) -> str:
+        """ "a form of Vishnu", "a figure of ancient Greek religion (Olympian gods)"."""
+        if self.kind == "form":
+            return f"a form of {find_entry(self.name).name}"
+        tradition = re.sub("^Ancient", "ancient", self.tradition)
+        return f"a figure of {tradition}" + (f" ({self.name})" if self.kind == "family" else "")
 
     def as_json(self) -> dict[str, Any]:
         """As the CLI and the HTTP API tell it."""

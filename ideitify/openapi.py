@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -136,10 +137,12 @@ def _schemas() -> dict[str, Any]:
         **entry.pop("$defs"),
         "Entry": entry,
         "Answer": _object(
+            optional=["broader"],
             file={"type": ["string", "null"], "description": "the name its sender gave it"},
             verdict={"type": "string", "enum": [verdict.value for verdict in Verdict]},
             candidates={"type": "array", "items": candidate},
             none_probability=_PROBABILITY,
+            broader=_broader(),
             milliseconds={"type": "number", "description": "to decode and recognise"},
             explain={
                 "type": "object",
@@ -168,10 +171,23 @@ def _schemas() -> dict[str, Any]:
     }
 
 
-def _object(**properties: Any) -> dict[str, Any]:
+def _broader() -> dict[str, Any]:
+    circle = _object(
+        kind={"enum": ["form", "family", "tradition"]},
+        name={
+            "type": "string",
+            "description": "the deity's slug for form, else as entries name it",
+        },
+        tradition=_TEXT,
+        probability={**_PROBABILITY, "description": "of its labels together"},
+    )
+    return {**circle, "description": "what an unsure answer is of, where that is likely enough"}
+
+
+def _object(optional: Sequence[str] = (), **properties: Any) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": properties,
-        "required": list(properties),
+        "required": [name for name in properties if name not in optional],
         "additionalProperties": False,
     }

@@ -32,7 +32,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")  # and HEIF, see
 # The short side is never reduced below this many times the side that the caller will resize to:
 # resizing the rest of the way then smooths away what a quick reduction does differently, and the
 # model's answers stay those of a full decode.
-REDUCTION_MARGIN = 1.5
+REDUCTION_MARGIN = 1.2
 
 # reason -> (HTTP status, sentence for the user)
 _REFUSALS: dict[str, tuple[int, str]] = {

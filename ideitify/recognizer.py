@@ -7,11 +7,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache, cached_property
 from itertools import islice
 from pathlib import Path
+from time import perf_counter
 from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
@@ -37,6 +38,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 Photo = str | Path | bytes | BinaryIO | Image.Image
 
+AHEAD = 4  # photos handed out or answered ahead of who reads the answers, per worker
 PAD_COLOUR = (124, 116, 104)  # the mean colour of ImageNet, so that padding looks like nothing
 
 
@@ -67,6 +69,7 @@ class Answer:
         none_probability: calibrated probability of `none`.
         broader: the circle that the photo shows one of, such as the forms of Vishnu; only in an
             unsure answer, and only where it is likely enough.
+        milliseconds: what decoding and recognising took.
         embedding: float32 (d,), unit length; near for photos that look alike to the model.
         activation_maps: float32 (labels, h, w); the mean over h and w of a label's map is its
             logit, so each cell tells how much that part of the photo speaks for the label.
@@ -80,6 +83,7 @@ class Answer:
     activation_maps: np.ndarray = field(repr=False, compare=False)
     labels: tuple[str, ...] = field(repr=False, compare=False)
     broader: Broader | None = None
+    milliseconds: float = field(default=0.0, compare=False)
 
     def as_json(self) -> dict[str, Any]:
         """The answer as the CLI and the HTTP API tell it."""
@@ -91,6 +95,7 @@ class Answer:
             ],
             "none_probability": self.none_probability,
             **({"broader": self.broader.as_json()} if self.broader else {}),
+            "milliseconds": self.milliseconds,
         }
 
 
@@ -146,32 +151,33 @@ class Recognizer:
         Raises:
             PhotoError: the photo cannot be read; the message is for its user.
         """
-        return self._answers([self._prepare(photo)], top)[0]
+        started = perf_counter()
+        logits, embedding, maps = self._run(self._prepare(photo))
+        probabilities = softmax(logits / self.manifest.temperature)
+        answer = self._answer(probabilities, embedding, maps, top)
+        return replace(answer, milliseconds=round(1000 * (perf_counter() - started), 1))
 
     def recognize_many(
         self, photos: Iterable[Photo], top: int = 5
     ) -> Iterator[Answer | PhotoError]:
         """Recognise photos in order; one that cannot be read yields its error.
 
-        Decoding runs in a thread pool ahead of the model, which sees `settings.batch_size` at once.
+        Several photos are in work at once, each on its own: the model takes as long for a batch as
+        for the same photos one by one, and so decoding and recognising never wait for each other.
         """
-        size = self.settings.batch_size
-        pool = ThreadPoolExecutor(os.cpu_count())
-        try:
-            prepared = _map_ahead(pool, self._prepare_or_error, photos, 4 * size)
-            while batch := list(islice(prepared, size)):
-                tensors = [item for item in batch if not isinstance(item, PhotoError)]
-                answers = iter(self._answers(tensors, top) if tensors else [])
-                for item in batch:
-                    yield item if isinstance(item, PhotoError) else next(answers)
-        finally:  # whoever stops early does not wait for the photos decoded ahead
-            pool.shutdown(cancel_futures=True)
 
-    def _prepare_or_error(self, photo: Photo) -> np.ndarray | PhotoError:
+        def work(photo: Photo) -> Answer | PhotoError:
+            try:
+                return self.recognize(photo, top)
+            except PhotoError as error:
+                return error
+
+        workers = self.settings.threads or os.cpu_count() or 1
+        pool = ThreadPoolExecutor(workers)
         try:
-            return self._prepare(photo)
-        except PhotoError as error:
-            return error
+            yield from _map_ahead(pool, work, photos, AHEAD * workers)
+        finally:  # whoever stops early does not wait for the photos recognised ahead
+            pool.shutdown(cancel_futures=True)
 
     def _prepare(self, photo: Photo) -> np.ndarray:
         """Photo -> float32 (3, size, size), normalised."""
@@ -183,20 +189,15 @@ class Recognizer:
         tensor -= self._offset
         return tensor
 
-    def _answers(self, tensors: Sequence[np.ndarray], top: int) -> list[Answer]:
-        batch = np.ascontiguousarray(np.stack(tensors))
-        logits, embeddings, maps = self._session.run(OUTPUT_NAMES, {INPUT_NAME: batch})
-        if self.manifest.input.flip:
-            mirrored = np.ascontiguousarray(batch[..., ::-1])
-            flipped = self._session.run(OUTPUT_NAMES, {INPUT_NAME: mirrored})
-            logits = (logits + flipped[0]) / 2
-            embeddings = embeddings + flipped[1]
-            maps = (maps + flipped[2][..., ::-1]) / 2
-        embeddings = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
-        probabilities = softmax(logits / self.manifest.temperature)
-        return [
-            self._answer(*parts, top) for parts in zip(probabilities, embeddings, maps, strict=True)
-        ]
+    def _run(self, tensor: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """One photo through the model: logits (labels,), embedding (d,), maps (labels, h, w)."""
+        flip = self.manifest.input.flip
+        photos = np.stack([tensor, tensor[..., ::-1]] if flip else [tensor])
+        logits, embeddings, maps = self._session.run(OUTPUT_NAMES, {INPUT_NAME: photos})
+        if flip:
+            maps = np.stack([maps[0], maps[1][..., ::-1]])
+        embedding = embeddings.mean(axis=0)
+        return logits.mean(axis=0), embedding / np.linalg.norm(embedding), maps.mean(axis=0)
 
     def _answer(
         self, probabilities: np.ndarray, embedding: np.ndarray, maps: np.ndarray, top: int
@@ -273,6 +274,8 @@ def _open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
+    # Idle threads of onnxruntime spin by default, and keep others off the processors that way.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no base class

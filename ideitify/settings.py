@@ -74,11 +74,8 @@ class Settings(SectionSettings):
         gt=0,
         description="most frames of an animation or pages of a TIFF; only the first is read",
     )
-    batch_size: int = Field(
-        16, gt=0, description="photos per run of the model when many are recognised"
-    )
     threads: int = Field(
-        0, ge=0, description="threads of the model's session; 0 leaves it to onnxruntime"
+        0, ge=0, description="processors that recognising may use; 0: all that there are"
     )
     fetch_seconds: float = Field(
         10.0, gt=0, description="total time to fetch a picture from a pasted URL"

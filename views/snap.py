@@ -116,7 +116,10 @@ def show(snap: Snap) -> None:
     st.title(words.headline(answer), anchor=False)
     if answer.verdict is Verdict.DEITY:
         parts.show_names(first)
-    st.html(f'<p class="lead" role="status">{escape(words.confidence(answer))}</p>')
+    said = words.confidence(answer)
+    if few := words.from_few_pictures(answer, parts.load_recognizer().manifest.prototypes):
+        said += f" {few}"
+    st.html(f'<p class="lead" role="status">{escape(said)}</p>')
     left, right = st.columns(2, gap="medium")
     with left:
         show_photo(snap)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from ideitify import Answer, Candidate, Entry, Verdict, find_entry
 
@@ -31,16 +31,19 @@ FIGURES = {
 }
 
 LANGUAGES = {
-    "am": "Amharic", "ar": "Arabic", "as": "Assamese", "bg": "Bulgarian", "bn": "Bengali",
-    "bo": "Tibetan", "ca": "Catalan", "cop": "Coptic", "de": "German", "egy": "Ancient Egyptian",
-    "el": "Greek", "es": "Spanish", "fr": "French", "grc": "Ancient Greek", "gu": "Gujarati",
+    "akk": "Akkadian", "am": "Amharic", "ang": "Old English", "ar": "Arabic", "as": "Assamese",
+    "bg": "Bulgarian", "bn": "Bengali", "bo": "Tibetan", "ca": "Catalan", "cop": "Coptic",
+    "da": "Danish", "de": "German", "egy": "Ancient Egyptian", "el": "Greek", "es": "Spanish",
+    "fa": "Persian", "fr": "French", "ga": "Irish", "grc": "Ancient Greek", "gu": "Gujarati",
     "he": "Hebrew", "hi": "Hindi", "hr": "Croatian", "hy": "Armenian", "id": "Indonesian",
-    "it": "Italian", "ja": "Japanese", "ka": "Georgian", "km": "Khmer", "kn": "Kannada",
-    "ko": "Korean", "la": "Latin", "ml": "Malayalam", "mr": "Marathi", "my": "Burmese",
-    "ne": "Nepali", "nl": "Dutch", "or": "Odia", "pa": "Punjabi", "pl": "Polish",
-    "pt": "Portuguese", "ru": "Russian", "sa": "Sanskrit", "si": "Sinhala", "sr": "Serbian",
-    "syc": "Syriac", "ta": "Tamil", "te": "Telugu", "th": "Thai", "uk": "Ukrainian",
-    "ur": "Urdu", "vi": "Vietnamese", "zh": "Chinese",
+    "is": "Icelandic", "it": "Italian", "ja": "Japanese", "ka": "Georgian", "km": "Khmer",
+    "kn": "Kannada", "ko": "Korean", "la": "Latin", "ml": "Malayalam", "mr": "Marathi",
+    "my": "Burmese", "nah": "Nahuatl", "nb": "Norwegian", "ne": "Nepali", "nl": "Dutch",
+    "non": "Old Norse", "or": "Odia", "pa": "Punjabi", "pl": "Polish", "pt": "Portuguese",
+    "ru": "Russian", "sa": "Sanskrit", "sga": "Old Irish", "si": "Sinhala", "sr": "Serbian",
+    "sux": "Sumerian", "sv": "Swedish", "syc": "Syriac", "ta": "Tamil", "te": "Telugu",
+    "th": "Thai", "uk": "Ukrainian", "ur": "Urdu", "vi": "Vietnamese", "yo": "Yoruba",
+    "zh": "Chinese", "zh-Hans": "Chinese, simplified", "zh-Hant": "Chinese, traditional",
 }  # fmt: skip
 
 
@@ -89,6 +92,8 @@ def headline(answer: Answer) -> str:
         case Verdict.NO_DEITY:
             return "I see no deity that I know here"
         case Verdict.UNSURE:
+            if answer.broader:
+                return f"This looks like **{plain(answer.broader.in_words())}**"
             if leans_to_nobody(answer):
                 return f"Perhaps nobody that I know, or {named(first)}"
             names = [named(find_entry(candidate.deity)) for candidate in rivals(answer)]
@@ -99,6 +104,17 @@ def either(names: Iterable[str]) -> str:
     """ "A", "A or B", "A, B or C"."""
     *others, last = names
     return f"{', '.join(others)} or {last}" if others else last
+
+
+def from_few_pictures(answer: Answer, prototypes: Collection[str]) -> str | None:
+    """Which of the names that the answer gives the model knows from few pictures only."""
+    given = {
+        Verdict.DEITY: answer.candidates[:1],
+        Verdict.UNSURE: rivals(answer),
+        Verdict.NO_DEITY: [],
+    }[answer.verdict]
+    few = [find_entry(c.deity).name for c in given if c.deity in prototypes]
+    return f"I know {' and '.join(few)} from few pictures only." if few else None
 
 
 def confidence(answer: Answer) -> str:
@@ -113,6 +129,13 @@ def confidence(answer: Answer) -> str:
             return f"{_sureness(answer.none_probability)}: {percent(answer.none_probability)}."
         case Verdict.UNSURE:
             name, nobody = find_entry(first.deity).name, percent(answer.none_probability)
+            if answer.broader:
+                together = percent(answer.broader.probability)
+                return (
+                    f"I am not sure which: all of them together have {together}. The likeliest "
+                    f"name is {name}, at {percent(first.probability)}. The signs below help you "
+                    "decide."
+                )
             doubt = f"I am not sure. The likeliest name is {name}, at {percent(first.probability)}"
             if leans_to_nobody(answer):
                 return f"{doubt}; likelier still, {nobody}, is that no deity I know is here."

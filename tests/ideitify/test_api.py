@@ -330,12 +330,12 @@ def test_a_tradition_that_is_not_among_them(api: Server) -> None:
     assert "Hinduism" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("slug", sorted(knowledge()))
-def test_one_deity(api: Server, slug: str) -> None:
-    body = api.get(f"/api/deities/{slug}").json()
-    assert follows("Entry", body)
-    assert body["slug"] == slug
-    assert len(body["body"].split()) >= 150
+def test_every_deity_can_be_read(api: Server) -> None:
+    for slug, entry in knowledge().items():
+        body = api.get(f"/api/deities/{slug}").json()
+        assert follows("Entry", body)
+        assert body["slug"] == slug
+        assert len(body["body"].split()) >= (40 if entry.brief else 150)
 
 
 @pytest.mark.parametrize("slug", ["ganehsa", "Ganesha", "गणेश", "..%2FREADME", "%00", "x" * 5000])

@@ -221,7 +221,7 @@ def test_a_pil_image_of_any_mode_is_taken_and_left_as_it_is(mode: str) -> None:
     image = Image.new(mode, (40, 30))
     before = (image.mode, image.size, image.tobytes())
     photo = open_photo(image, side=5, limits=LIMITS)
-    assert (photo.mode, photo.size) == ("RGB", (13, 10))
+    assert (photo.mode, photo.size) == ("RGB", (8, 6))
     assert (image.mode, image.size, image.tobytes()) == before
 
 
@@ -322,9 +322,9 @@ def test_reducing_early_hardly_changes_what_the_model_sees(
         image = open_photo(data, limits=LIMITS, **options)
         return np.asarray(image.resize((64, 64), Image.Resampling.BILINEAR), dtype=int)
 
-    difference = np.abs(seen() - seen(side=64))
-    assert difference.mean() < 2
-    assert difference.max() <= 12
+    difference = np.abs(seen() - seen(side=64))  # 751 rows become 94, an eighth of 752
+    assert difference.mean() < 3
+    assert difference.max() <= 20
 
 
 # --------------------------------------------------------------- what is not a photo, or not whole

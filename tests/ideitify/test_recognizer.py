@@ -89,10 +89,13 @@ def test_top_limits_the_candidates(recognizer: Recognizer) -> None:
 
 
 def test_an_answer_as_json(recognizer: Recognizer) -> None:
-    assert recognizer.recognize(picture(RED), top=1).as_json() == {
+    answer = recognizer.recognize(picture(RED), top=1)
+    assert answer.milliseconds > 0
+    assert answer.as_json() == {
         "verdict": "deity",
         "candidates": [{"deity": "ganesha", "probability": 0.999664}],
         "none_probability": 0.000335,
+        "milliseconds": answer.milliseconds,
     }
 
 
@@ -118,9 +121,9 @@ def test_any_file_name_will_do(recognizer: Recognizer, tmp_path: Path, name: str
     assert recognizer.recognize(tmp_path / name).candidates[0].deity == "ganesha"
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 3, 16])
-def test_the_same_answer_alone_and_in_a_batch(tiny_bundle: Path, batch_size: int) -> None:
-    recognizer = Recognizer.load(tiny_bundle, limits=Settings(batch_size=batch_size))
+@pytest.mark.parametrize("threads", [0, 1, 3])
+def test_the_same_answer_alone_and_among_many(tiny_bundle: Path, threads: int) -> None:
+    recognizer = Recognizer.load(tiny_bundle, limits=Settings(threads=threads))
     answers = list(recognizer.recognize_many(png(*colours) for colours in PHOTOS))
     assert len(answers) == len(PHOTOS)
     for colours, answer in zip(PHOTOS, answers, strict=True):
@@ -128,7 +131,7 @@ def test_the_same_answer_alone_and_in_a_batch(tiny_bundle: Path, batch_size: int
 
 
 def test_a_broken_photo_keeps_its_place_and_does_not_stop_the_others(tiny_bundle: Path) -> None:
-    recognizer = Recognizer.load(tiny_bundle, limits=Settings(batch_size=2))
+    recognizer = Recognizer.load(tiny_bundle, limits=Settings(threads=2))
     photos = [b"", png(RED), b"no image", Path("nowhere.png"), png(GREEN), png(BLUE)[:60]]
     answers = list(recognizer.recognize_many(photos))
     reasons = [answer.reason if isinstance(answer, PhotoError) else None for answer in answers]
@@ -145,7 +148,7 @@ def test_no_photos_no_answers(recognizer: Recognizer) -> None:
 
 def test_photos_are_taken_from_the_source_as_they_are_needed(tiny_bundle: Path) -> None:
     """A million photos are not read ahead of the first answer."""
-    recognizer = Recognizer.load(tiny_bundle, limits=Settings(batch_size=2))
+    recognizer = Recognizer.load(tiny_bundle, limits=Settings(threads=2))
     taken = []
     answers = recognizer.recognize_many(taken.append(n) or png(RED) for n in range(1000))
     assert isinstance(next(answers), Answer)
@@ -187,6 +190,29 @@ def test_the_verdict_at_the_thresholds(
     thresholds = {"deity": deity, "none": none, "operating_point": "test"}
     recognizer = Recognizer.load(write_bundle(tmp_path, thresholds=thresholds))
     assert recognizer.recognize(picture(colour)).verdict is verdict
+
+
+def test_an_unsure_answer_names_a_circle_where_the_bundle_says_from_when(tmp_path: Path) -> None:
+    thresholds = {"deity": 0.6, "none": 0.5, "broader": 0.9, "operating_point": "test"}
+    recognizer = Recognizer.load(write_bundle(tmp_path, thresholds=thresholds))
+    violet = recognizer.recognize(picture(VIOLET))
+    assert violet.broader is not None
+    assert violet.broader.in_words() == "a figure of Hinduism"
+    assert violet.as_json()["broader"] == {
+        "kind": "tradition", "name": "Hinduism", "tradition": "Hinduism",
+        "probability": violet.broader.probability,
+    }  # fmt: skip
+    assert violet.broader.probability == pytest.approx(1 - violet.none_probability, abs=2e-6)
+    for colour, verdict in ((RED, Verdict.DEITY), (GREY, Verdict.NO_DEITY)):
+        answer = recognizer.recognize(picture(colour))
+        assert (answer.verdict, answer.broader) == (verdict, None)
+        assert "broader" not in answer.as_json()
+
+
+def test_no_circle_is_named_by_a_bundle_that_does_not_say_from_when(
+    recognizer: Recognizer,
+) -> None:
+    assert recognizer.recognize(picture(VIOLET)).broader is None
 
 
 def test_a_bundle_without_none_never_says_no_deity(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_other_sections_belong_to_others(secrets: Path) -> None:
         ("MAX_BYTES", "many"),
         ("MAX_BYTES", "0"),
         ("MAX_PIXELS", "-1"),
-        ("BATCH_SIZE", "0"),
+        ("MAX_FRAMES", "0"),
         ("THREADS", "-1"),
         ("FETCH_SECONDS", "0"),
         ("ALLOW_PRIVATE", "perhaps"),

@@ -4,14 +4,21 @@ import numpy as np
 import pytest
 
 from ideitify import Answer, Candidate, Verdict, find_entry, knowledge
+from ideitify.circles import Broader
 from views import words
 
+FORM = Broader("form", "vishnu", "Hinduism", 0.83)
+FAMILY = Broader("family", "Olympian gods", "Ancient Greek religion", 0.83)
+TRADITION = Broader("tradition", "Christianity", "Christianity", 0.83)
 
-def answer(verdict: Verdict, none: float = 0.01, **candidates: float) -> Answer:
+
+def answer(
+    verdict: Verdict, none: float = 0.01, broader: Broader | None = None, **candidates: float
+) -> Answer:
     listed = [
         Candidate(slug.replace("_", "-"), probability) for slug, probability in candidates.items()
     ]
-    return Answer(verdict, listed, none, np.zeros(1), np.zeros((1, 1, 1)), ("none",))
+    return Answer(verdict, listed, none, np.zeros(1), np.zeros((1, 1, 1)), ("none",), broader)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +35,11 @@ def answer(verdict: Verdict, none: float = 0.01, **candidates: float) -> Answer:
         (answer(Verdict.UNSURE, vishnu=0.4, krishna=0.1), "Perhaps **Vishnu**"),
         (answer(Verdict.UNSURE, none=0.7, vishnu=0.1, krishna=0.1),
          "Perhaps nobody that I know, or **Vishnu**"),
+        (answer(Verdict.UNSURE, broader=FORM, rama=0.4), "This looks like **a form of Vishnu**"),
+        (answer(Verdict.UNSURE, broader=FAMILY, hera=0.4),
+         r"This looks like **a figure of ancient Greek religion \(Olympian gods\)**"),
+        (answer(Verdict.UNSURE, broader=TRADITION, angel=0.4),
+         "This looks like **a figure of Christianity**"),
         (answer(Verdict.NO_DEITY, none=0.9, vishnu=0.1), "I see no deity that I know here"),
     ],
 )  # fmt: skip
@@ -54,6 +66,22 @@ def test_doubt_names_the_chance_of_nobody_where_it_counts() -> None:
     assert said.endswith("that no deity I know is here, 35 %.")
     said = words.confidence(answer(Verdict.UNSURE, none=0.7, vishnu=0.1))
     assert said.endswith("likelier still, 70 %, is that no deity I know is here.")
+
+
+def test_a_circle_is_said_with_its_share_and_its_likeliest_name() -> None:
+    said = words.confidence(answer(Verdict.UNSURE, broader=FORM, rama=0.41))
+    assert said.startswith("I am not sure which: all of them together have 83 %.")
+    assert "The likeliest name is Rama, at 41 %." in said
+
+
+def test_a_name_known_from_few_pictures_is_said_to_be() -> None:
+    few = ["krishna", "zeus"]
+    sure = answer(Verdict.DEITY, krishna=0.9, zeus=0.1)
+    assert words.from_few_pictures(sure, few) == "I know Krishna from few pictures only."
+    torn = answer(Verdict.UNSURE, krishna=0.4, rama=0.3, zeus=0.3)
+    assert words.from_few_pictures(torn, few) == "I know Krishna and Zeus from few pictures only."
+    assert words.from_few_pictures(answer(Verdict.DEITY, rama=0.9, zeus=0.1), few) is None
+    assert words.from_few_pictures(answer(Verdict.NO_DEITY, none=0.9, zeus=0.1), few) is None
 
 
 @pytest.mark.parametrize(
