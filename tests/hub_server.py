@@ -2,7 +2,8 @@
 
 What it knows of the protocol is what the real client (`huggingface_hub`) asks and sends: revisions,
 trees and files to read; `preupload`, git LFS batches, uploads in one or many parts, and commits to
-write. It checks what the Hub checks: the token, hashes of parts and of wholes, the card's YAML.
+write, and tags. It checks what the Hub checks: the token, hashes of parts and of wholes, the card's
+YAML with the results in it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ LARGE_SUFFIXES = (
     ".gif",
     ".parquet",
     ".zip",
+    ".onnx",
+    ".safetensors",
+    ".pkl",
 )  # as a new .gitattributes has
 LICENSES = {"cc0-1.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "mit", "other", "unknown"}
 
@@ -68,6 +72,8 @@ class Hub:
     def __init__(self) -> None:
         self.repositories: dict[str, dict[str, bytes]] = {}
         self.commits: dict[str, list[Commit]] = {}
+        self.versions: dict[tuple[str, str], dict[str, bytes]] = {}  # (name, commit) -> files
+        self.tags: dict[str, dict[str, str]] = {}  # name -> tag -> commit
         self.private: dict[str, bool] = {}
         self.requests: list[str] = []
         self.status = 200  # of every answer, so that the Hub can be down
@@ -143,12 +149,15 @@ class Hub:
         name = _repository(path)
         if name not in self.repositories:
             return 404, {"X-Error-Code": "RepoNotFound"}, b"{}"
-        files, commit = self.repositories[name], self.commit(name)
         rest = path.partition(name)[2].strip("/").split("/", 2)
+        if rest == ["refs"]:
+            return _json(self._refs(name))
         if rest == [""]:
             rest = ["revision", "main"]
-        if rest[1] not in {"main", "v1", commit}:
+        commit = self._resolve(name, rest[1])
+        if commit is None:
             return 404, {"X-Error-Code": "RevisionNotFound"}, b"{}"
+        files = self.versions.get((name, commit), self.repositories[name])
         if rest[0] == "revision":
             siblings = [{"rfilename": file} for file in files]
             info = {"id": name.removeprefix("datasets/"), "sha": commit, "siblings": siblings}
@@ -160,6 +169,28 @@ class Hub:
             return 404, {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": commit}, b""
         body = files[rest[2]]
         return 200, {"ETag": f'"{_blob_id(body)}"', "X-Repo-Commit": commit}, body
+
+    def _resolve(self, name: str, revision: str) -> str | None:
+        """The commit of a branch, a tag or a commit; None if there is none of these."""
+        head = self.commit(name)
+        tags = self.tags.get(name, {})
+        if revision in {"main", "v1", head}:
+            return head
+        return revision if (name, revision) in self.versions else tags.get(revision)
+
+    def _refs(self, name: str) -> dict[str, Any]:
+        branches = {"main": self.commit(name)}
+        return {
+            kind: [
+                {"name": ref, "ref": f"refs/{folder}/{ref}", "targetCommit": commit}
+                for ref, commit in refs.items()
+            ]
+            for kind, folder, refs in (
+                ("branches", "heads", branches),
+                ("tags", "tags", self.tags.get(name, {})),
+                ("converts", "convert", {}),
+            )
+        }
 
     # Writing
 
@@ -184,6 +215,8 @@ class Hub:
             return _json({"files": [self._mode(name, f) for f in json.loads(content)["files"]]})
         if path.endswith(".git/info/lfs/objects/batch"):
             return _json({"objects": [self._upload(f) for f in json.loads(content)["objects"]]})
+        if "/tag/" in path:
+            return self._tag(name, path.rpartition("/")[2], json.loads(content)["tag"])
         if "/commit/" in path:
             return self._commit(name, [json.loads(line) for line in content.splitlines()])
         return 404, {}, b"{}"
@@ -261,7 +294,18 @@ class Hub:
         self.repositories[name] = files
         self.commits.setdefault(name, []).append(commit)
         oid = self.commit(name)
+        self.versions[name, oid] = files
         return _json({"commitUrl": f"{self.url}/{name}/commit/{oid}", "commitOid": oid})
+
+    def _tag(self, name: str, revision: str, tag: str) -> Answer:
+        tags = self.tags.setdefault(name, {})
+        if tag in tags:
+            return 409, {}, b'{"error": "Tag already exists"}'
+        commit = self._resolve(name, revision)
+        if commit is None:
+            return 404, {"X-Error-Code": "RevisionNotFound"}, b"{}"
+        tags[tag] = commit
+        return _json({})
 
 
 def _repository(path: str) -> str:
@@ -289,14 +333,32 @@ def _check_card(content: str) -> Answer:
         errors.append('"license" must be one of the known ones')
     elif not re.fullmatch(r"n<1K|\d+[KM]<n<\d+[KM]", card.get("size_categories", "n<1K")):
         errors.append('"size_categories" must be one of the known ones')
+    elif not all(_is_result(result) for result in _model_index(card)):
+        errors.append('"model-index" must name task, dataset and metrics of every result')
     answer = {"errors": [{"message": error} for error in errors], "warnings": []}
     return (400 if errors else 200), {}, json.dumps(answer).encode()
+
+
+def _model_index(card: dict[str, Any]) -> list[dict[str, Any]]:
+    """The results of every model of a card."""
+    return [result for model in card.get("model-index", []) for result in model["results"]]
+
+
+def _is_result(result: dict[str, Any]) -> bool:
+    """Whether a row of the `model-index` has what the Hub demands."""
+    metrics = result.get("metrics") or [{}]
+    return (
+        bool(result.get("task", {}).get("type"))
+        and {"name", "type"} <= result.get("dataset", {}).keys()
+        and all({"type", "value"} <= metric.keys() for metric in metrics)
+    )
 
 
 def _tree(files: dict[str, bytes], folder: str, recursive: bool) -> list[dict[str, object]]:
     """What lies in a folder, or also in those below it."""
     prefix = f"{folder.rstrip('/')}/" if folder else ""
-    folders, entries = set(), []
+    folders: set[str] = set()
+    entries: list[dict[str, object]] = []
     for path, content in files.items():
         inner = path.removeprefix(prefix)
         if path == inner and prefix:
@@ -305,6 +367,9 @@ def _tree(files: dict[str, bytes], folder: str, recursive: bool) -> list[dict[st
             folders.add(prefix + inner.partition("/")[0])
             continue
         entry = {"type": "file", "path": path, "size": len(content), "oid": _blob_id(content)}
+        if path.endswith(LARGE_SUFFIXES):
+            oid = hashlib.sha256(content).hexdigest()
+            entry["lfs"] = {"oid": oid, "size": len(content), "pointerSize": 130}
         entries.append(entry)
     oid = "0" * 40
     return [

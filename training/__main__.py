@@ -69,5 +69,75 @@ def convert(
         raise typer.BadParameter(str(error)) from error
 
 
+@app.command(
+    epilog="Example: python -m training publish models/mine someone/ideitify --data pictures "
+    "--tag v1.0"
+)
+def publish(
+    bundle: Annotated[Path, typer.Argument(help="bundle folder")],
+    repository: Annotated[str, typer.Argument(help="owner/name on the Hugging Face Hub")],
+    run: Annotated[
+        Path | None, typer.Option(help="run folder of fit; default runs/<name of the bundle>")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="dataset folder; timm's and fastai's forms are compared on its pictures"),
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="as given to fit, where that was a weights file")
+    ] = None,
+    public: Annotated[
+        bool, typer.Option("--public/--private", help="of a new repository; an old one stays")
+    ] = False,
+    tag: Annotated[str | None, typer.Option(help="name of this release, such as v1.0")] = None,
+    dry_run: Annotated[bool, typer.Option(help="show what would go; ask the Hub nothing")] = False,
+) -> None:
+    """Publish a bundle with timm's and fastai's forms of it, in one commit."""
+    from training.publish.hub import publish as send
+
+    try:
+        publication = send(
+            bundle,
+            repository,
+            run=run or Path("runs") / bundle.resolve().name,
+            data=data,
+            backbone=backbone,
+            public=public,
+            tag=tag,
+            dry_run=dry_run,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    print(*publication.lines(), sep="\n")
+
+
+@app.command(
+    epilog="Example: python -m training explain models/mine --data pictures --out explained"
+)
+def explain(
+    bundle: Annotated[Path, typer.Argument(help="bundle folder")],
+    data: Annotated[Path, typer.Option(help="dataset folder whose pictures are explained")],
+    out: Annotated[Path, typer.Option(help="folder for the contact sheet and the figures")],
+    run: Annotated[
+        Path | None, typer.Option(help="run folder of fit; default runs/<name of the bundle>")
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="as given to fit, where that was a weights file")
+    ] = None,
+    pictures: Annotated[int, typer.Option(min=1, help="how many, evenly chosen")] = 60,
+) -> None:
+    """Compare the bundle's own heat map with Grad-CAM, and both by deletion and insertion."""
+    from training.explain import explain as compare
+    from training.explain import table
+
+    try:
+        run = run or Path("runs") / bundle.resolve().name
+        figures = compare(bundle, run, data, out, backbone, pictures)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    print(*table(figures), sep="\n")
+    print(f"contact sheet and figures written to {out}")
+
+
 if __name__ == "__main__":
     app(prog_name="python -m training")

@@ -28,6 +28,8 @@ from ideitify import Recognizer
 answer = Recognizer.load("this folder").recognize("photo.jpg")
 ```
 
+## Intended use
+
 Meant for learning and for sorting collections, with a person who looks again. Not meant to judge
 people, beliefs or the authenticity of objects.
 
@@ -58,7 +60,7 @@ flattered by pictures of the same source in training): {near_duplicates}.
 - Few pictures a class: {smallest} to {largest}. Regional forms that the pictures lack are missed.
 - A photo of a deity outside the {deity_count} is often answered with the most similar one known.
 
-## Origin
+## Data and rights
 
 Backbone `{backbone}` ({backbone_license}; {backbone_origin}), pretrained on ImageNet. Trained on
 {pictures_train} labelled pictures from {sources} sources (data fingerprint `{fingerprint}`). Their

@@ -8,8 +8,6 @@ earlier version, is not sent again.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +26,7 @@ from data_prep.publish.publication import (
 from data_prep.publish.selection import PublishError, Selection, select
 from data_prep.table import Table
 from ideitify.dataset import METADATA_NAME, DatasetError, read_rows
+from ideitify.hub_upload import SIGN_IN, hub_speaks
 from ideitify.licenses import Policy
 
 if TYPE_CHECKING:
@@ -79,8 +78,8 @@ def publish_hub(
     page = f"{api.endpoint}/datasets/{name}"
     texts = _texts(selection, facts, name, title, page)
     if not get_token():
-        raise PublishError(f"the Hub's client found no token. {_SIGN_IN}")
-    with _hub_speaks(name):
+        raise PublishError(f"the Hub's client found no token. {SIGN_IN}")
+    with hub_speaks(name, PublishError):
         api.whoami()
         previous = _last_version(api, name)
         rows = _rows(api, name, previous) if previous is not None else None
@@ -125,50 +124,6 @@ def _texts(
         day=datetime.now(UTC).date(),
     )
     return {"README.md": card.encode(), CROISSANT_NAME: croissant.encode(), **texts}
-
-
-@contextmanager
-def _hub_speaks(name: str) -> Iterator[None]:
-    """Turn what the client raises into our words."""
-    from huggingface_hub.errors import HFValidationError
-
-    try:
-        yield
-    except HFValidationError as error:
-        raise PublishError(f"{name!r} is not a data set's name: give owner/name") from error
-    except (PublishError, DatasetError):
-        raise
-    except Exception as error:  # its releases raise errors of three HTTP libraries, some wrapped
-        raise PublishError(_refusal(error, name)) from error
-
-
-_SIGN_IN = (
-    "Make a token that may write at https://huggingface.co/settings/tokens, and run "
-    "`hf auth login` or set HF_TOKEN"
-)
-
-
-def _refusal(error: Exception, name: str) -> str:
-    status = _status(error)
-    if status == 401:
-        return f"the Hub does not accept the token; it may have expired. {_SIGN_IN}"
-    if status in {403, 404}:
-        return f"the Hub does not allow your token to write to {name}: check the owner's name"
-    first_line = str(error).strip().partition("\n")[0]
-    answered = f"answered with status {status}" if status else "cannot be reached"
-    return (
-        f"the Hub {answered} ({type(error).__name__}: {first_line}): run this again later; what "
-        "was uploaded already is kept"
-    )
-
-
-def _status(error: BaseException | None) -> int | None:
-    """The status of the first answer in a chain of causes, None if there was no answer."""
-    while error is not None:
-        if (response := getattr(error, "response", None)) is not None:
-            return int(response.status_code)
-        error = error.__cause__
-    return None
 
 
 def _last_version(api: HfApi, name: str) -> list[str] | None:

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,9 @@ from PIL import Image, ImageDraw
 from safetensors.torch import save_file
 
 from ideitify.dataset import COLUMNS
+from training.export import export_bundle
+from training.settings import FitSettings
+from training.train import fit
 
 torch.set_num_threads(1)  # the suite already runs two workers
 
@@ -71,3 +75,40 @@ def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> str:
     }  # fmt: skip
     (folder / "tiny.json").write_text(json.dumps(description))
     return str(folder / "tiny")
+
+
+BRIEF = {
+    "epochs": 1, "train_size": 64, "valid_size": 64, "batch_size": 8, "precision": "fp32",
+    "valid_share": 0.25,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What `fit` leaves behind."""
+
+    bundle: Path
+    run: Path
+    data: Path
+    backbone: str
+
+
+@pytest.fixture(scope="session")
+def trained(drawn_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A network whose stock form timm has, with arguments of its own."""
+    folder = tmp_path_factory.mktemp("trained")
+    torch.manual_seed(0)
+    model = timm.create_model("test_efficientnet", num_classes=3, pad_type="same")
+    save_file(model.state_dict(), folder / "small.safetensors")
+    description = {
+        "name": "small", "arch": "test_efficientnet", "model_kwargs": {"pad_type": "same"},
+        "num_classes": 3, "mean": [0.5] * 3, "std": [0.5] * 3, "input_size": [3, 64, 64],
+        "crop_pct": 1.0, "interpolation": "bilinear", "licence": "CC0-1.0",
+        "source": {"repo": "here", "path": "x"},
+    }  # fmt: skip
+    (folder / "small.json").write_text(json.dumps(description))
+    backbone = str(folder / "small")
+    settings = FitSettings.model_validate(BRIEF)
+    fitted = fit(drawn_dataset, backbone, folder / "run", settings, cache=folder / "cache")
+    export_bundle(fitted, folder / "bundle", "tiny")
+    return Trained(folder / "bundle", folder / "run", drawn_dataset, backbone)

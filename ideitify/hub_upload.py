@@ -1,0 +1,54 @@
+"""Writing to the Hugging Face Hub: what its client raises, in our words, for every publisher."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+SIGN_IN = (
+    "Make a token that may write at https://huggingface.co/settings/tokens, and run "
+    "`hf auth login` or set HF_TOKEN"
+)
+
+
+@contextmanager
+def hub_speaks(name: str, publish_error: type[ValueError]) -> Iterator[None]:
+    """Turn what the client raises into one sentence.
+
+    Args:
+        name: owner/name of the repository.
+        publish_error: what to raise instead; raised inside, it passes as it is.
+    """
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        yield
+    except HFValidationError as error:
+        raise publish_error(f"{name!r} is not a repository's name: give owner/name") from error
+    except publish_error:
+        raise
+    except Exception as error:  # its releases raise errors of three HTTP libraries, some wrapped
+        raise publish_error(_refusal(error, name)) from error
+
+
+def _refusal(error: Exception, name: str) -> str:
+    status = _status(error)
+    if status == 401:
+        return f"the Hub does not accept the token; it may have expired. {SIGN_IN}"
+    if status in {403, 404}:
+        return f"the Hub does not allow your token to write to {name}: check the owner's name"
+    first_line = str(error).strip().partition("\n")[0]
+    answered = f"answered with status {status}" if status else "cannot be reached"
+    return (
+        f"the Hub {answered} ({type(error).__name__}: {first_line}): run this again later; what "
+        "was uploaded already is kept"
+    )
+
+
+def _status(error: BaseException | None) -> int | None:
+    """The status of the first answer in a chain of causes, None if there was no answer."""
+    while error is not None:
+        if (response := getattr(error, "response", None)) is not None:
+            return int(response.status_code)
+        error = error.__cause__
+    return None
