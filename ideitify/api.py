@@ -42,7 +42,7 @@ from ideitify.knowledge import (
 )
 from ideitify.openapi import document
 from ideitify.photo import PhotoError, open_photo
-from ideitify.recognizer import default_recognizer
+from ideitify.serving import default_recognizer
 from ideitify.settings import settings
 
 WORKERS = min(4, os.cpu_count() or 1)  # photos in work at once; each may take its limit of memory

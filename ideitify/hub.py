@@ -49,6 +49,12 @@ def bundle_folder(source: str, *, trust_pickle: bool = False) -> Path:
     return _hub_folder(match["repository"], match["revision"] or "main", trust_pickle)
 
 
+def may_change(source: str) -> bool:
+    """Whether what `source` names on the Hub may be another bundle tomorrow: no commit is given."""
+    match = _SOURCE.fullmatch(source)
+    return match is not None and not re.fullmatch("[0-9a-f]{40}", match["revision"] or "main")
+
+
 def _local_folder(folder: Path) -> Path:
     if not folder.is_dir():
         raise BundleError(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
@@ -227,26 +226,6 @@ class Recognizer:
     @cached_property
     def _circles(self) -> list[Circle]:  # at the first need: the entries take time to read
         return circles_of(self.manifest.labels)
-
-
-_loading = threading.Lock()
-
-
-def default_recognizer() -> Recognizer:
-    """The process's one recogniser, of the bundle in the settings; loaded at the first call.
-
-    Safe to call from several threads. A bundle that cannot be used is tried again at the next call.
-
-    Raises:
-        BundleError: nothing usable there; the message says why.
-    """
-    with _loading:
-        return _default_recognizer()
-
-
-@cache
-def _default_recognizer() -> Recognizer:
-    return Recognizer.load()
 
 
 def fit_square(image: Image.Image, size: int, resize: str) -> Image.Image:

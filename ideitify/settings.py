@@ -61,6 +61,12 @@ class Settings(SectionSettings):
         str(PROJECT_FOLDER / "models" / "default"),
         description="model bundle: a folder or hf://owner/repo@revision",
     )
+    refresh_minutes: float = Field(
+        15,
+        ge=0,
+        description="minutes between looks of the app for a newer commit of a bundle on the Hub; "
+        "0: none",
+    )
     max_bytes: int = Field(
         20 * 2**20,
         gt=0,

@@ -9,6 +9,7 @@ import streamlit as st
 
 from ideitify import BundleError, find_entry
 from ideitify.bundle import Estimate, Manifest
+from ideitify.serving import refused_update
 from views import parts, words
 
 
@@ -73,6 +74,12 @@ st.html(parts.bullets((
 )))  # fmt: skip
 try:
     show_model(parts.load_recognizer().manifest)
+    if refusal := refused_update():
+        st.warning(
+            "There is a newer model, but it cannot be used, so this one goes on. "
+            f"{words.plain(refusal)}",
+            icon=":material/update_disabled:",
+        )
 except BundleError as error:
     parts.show_bundle_error(error)
 parts.heading("Use it elsewhere")

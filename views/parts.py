@@ -9,13 +9,18 @@ import streamlit as st
 
 from ideitify import BundleError, Entry, Recognizer, find_entry
 from ideitify.knowledge import Source
-from ideitify.recognizer import default_recognizer
+from ideitify.serving import default_recognizer
 from views import words
 
 
 @st.cache_resource(show_spinner="Loading the model …")
+def _load_model() -> None:
+    default_recognizer()
+
+
 def load_recognizer() -> Recognizer:
-    """The model, once per process."""
+    """The process's model; the first page that asks shows that it is loaded."""
+    _load_model()
     return default_recognizer()
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -259,24 +257,3 @@ def test_the_limits_of_the_settings_hold(tiny_bundle: Path) -> None:
     with pytest.raises(PhotoError) as error:
         recognizer.recognize(png(RED))
     assert error.value.reason == "too_large"
-
-
-def test_the_default_recognizer_is_loaded_once_for_all_threads(
-    tiny_bundle: Path, tmp_path: Path
-) -> None:
-    """In a process of its own, for it is the one thing that a process keeps."""
-    script = """
-from concurrent.futures import ThreadPoolExecutor
-from ideitify.recognizer import default_recognizer
-with ThreadPoolExecutor(8) as pool:
-    futures = [pool.submit(default_recognizer) for _ in range(8)]
-print(len({id(future.result()) for future in futures}), futures[0].result().manifest.name)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=Path(__file__).parents[2],
-        env={"IDEITIFY_BUNDLE": str(tiny_bundle)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.stdout.split() == ["1", "tiny"], done.stderr

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ideitify import BundleError
+from ideitify import BundleError, serving
 from tests.views.conftest import text_of
 from views import parts
 
@@ -29,3 +29,12 @@ def test_without_a_model_the_rest_of_the_page_stands(
     app.run().switch_page("about.py").run()
     assert "no bundle" in app.error[0].value
     assert "MIT" in text_of(app)
+
+
+def test_a_newer_model_that_was_refused_is_told_with_its_reason(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving._keeper(), "refusal", "model.onnx is damaged")
+    app.run().switch_page("about.py").run()
+    assert "model.onnx is damaged" in app.warning[0].value.replace("\\", "")
+    assert "this one goes on" in app.warning[0].value
