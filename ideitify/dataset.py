@@ -22,6 +22,7 @@ COLUMNS = (
 REQUIRED_COLUMNS = ("file_name", "category")
 NONE_CATEGORY = "none"
 METADATA_NAME = "metadata.csv"
+SYNTHETIC_SOURCE = "synthetic"  # of machine-made pictures: they may train, and do nothing else
 
 
 class DatasetError(ValueError):
@@ -45,13 +46,25 @@ class Picture:
     group: str
     columns: dict[str, str] = field(repr=False, compare=False)
 
+    @property
+    def sha256(self) -> str:
+        """Content hash (hex): the column where filled, otherwise of the file."""
+        return self.columns.get("sha256") or _sha256(self.path)
 
-def read_dataset(folder: Path, status: str = "kept") -> list[Picture]:
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether a model made it."""
+        return self.columns.get("source") == SYNTHETIC_SOURCE
+
+
+def read_dataset(folder: Path, status: str = "kept", *, synthetic: bool = False) -> list[Picture]:
     """Read the pictures of a dataset folder, in file order.
 
     Args:
         folder: a dataset folder.
         status: keep rows of this status; a folder without the column counts as all kept.
+        synthetic: read the machine-made pictures instead of the others. Nobody reads both, so
+            that nothing is measured on pictures that a model made.
 
     Raises:
         DatasetError: as `read_rows`, or a file named twice or missing, or no row left.
@@ -61,13 +74,16 @@ def read_dataset(folder: Path, status: str = "kept") -> list[Picture]:
     for line, row in _numbered_rows(folder):
         if row.get("status", status) != status:
             continue
+        if (row.get("source") == SYNTHETIC_SOURCE) != synthetic:
+            continue
         picture = _picture(folder, row, f"{metadata} line {line}")
         if picture.path in seen:
             raise DatasetError(f"{metadata} line {line}: {row['file_name']} is listed twice")
         seen.add(picture.path)
         pictures.append(picture)
     if not pictures:
-        raise DatasetError(f"{metadata} lists no picture with status {status!r}")
+        kind = "machine-made picture" if synthetic else "picture"
+        raise DatasetError(f"{metadata} lists no {kind} with status {status!r}")
     return pictures
 
 
@@ -147,10 +163,7 @@ def fingerprint(pictures: Iterable[Picture]) -> str:
         sha256 (hex) over the sorted (content hash, category) pairs; the `sha256` column is used
         where filled, otherwise the file is hashed.
     """
-    lines = sorted(
-        f"{picture.columns.get('sha256') or _sha256(picture.path)} {picture.category}"
-        for picture in pictures
-    )
+    lines = sorted(f"{picture.sha256} {picture.category}" for picture in pictures)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

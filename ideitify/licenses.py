@@ -117,6 +117,14 @@ def allowed(license: License, policy: Policy) -> bool:
     return license.permits in _ALLOWED[policy]
 
 
+def allows_derivatives(license: License) -> bool:
+    """Whether a changed picture may be made and passed on under the same licence.
+
+    "Non-commercial use permitted" of a picture in copyright says nothing of changes.
+    """
+    return license.permits in {"open", "noncommercial"} and _statement_code(license.id) != "InC-NC"
+
+
 def attribution(title: str, creator: str, source: str, page: str, license: License) -> str:
     """Credit as Creative Commons asks for it: title, creator, source and licence, with links.
 

@@ -1,4 +1,7 @@
-"""What of a dataset folder may be published: kept pictures whose licence allows passing them on."""
+"""What of a dataset folder may be published: kept pictures whose licence allows passing them on.
+
+Machine-made ones stay at home: they may show signs that no artist and no believer knows.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_prep.table import KEPT, Table
-from ideitify.dataset import COLUMNS
+from ideitify.dataset import COLUMNS, SYNTHETIC_SOURCE
 from ideitify.knowledge import SLUG_PATTERN
 from ideitify.licenses import License, Policy, allowed, attribution, normalize
 
@@ -77,6 +80,8 @@ def select(table: Table, policy: Policy) -> Selection:
         license = normalize(row["license"], row["license_url"])
         if row["status"] != KEPT:
             withheld[row["status"]] += 1
+        elif row["source"] == SYNTHETIC_SOURCE:
+            withheld["made by a machine"] += 1
         elif not allowed(license, policy):
             withheld[f"with licence {license.id}"] += 1
         else:

@@ -52,6 +52,19 @@ def test_only_rows_of_the_status_are_read(tmp_path: Path) -> None:
     assert [picture.path.stem for picture in read_dataset(tmp_path, "rejected")] == ["b"]
 
 
+def test_machine_made_pictures_are_read_only_when_asked_for(tmp_path: Path) -> None:
+    write_dataset(tmp_path, row("a", source="museum"), row("b", source="synthetic"))
+    assert [picture.path.stem for picture in read_dataset(tmp_path)] == ["a"]
+    (made,) = read_dataset(tmp_path, synthetic=True)
+    assert (made.path.stem, made.is_synthetic) == ("b", True)
+
+
+def test_a_folder_of_nothing_but_machine_made_pictures_is_no_data_set(tmp_path: Path) -> None:
+    write_dataset(tmp_path, row("a", source="synthetic"))
+    with pytest.raises(DatasetError, match="lists no picture"):
+        read_dataset(tmp_path)
+
+
 def test_rejected_rows_need_no_file(tmp_path: Path) -> None:
     write_dataset(tmp_path, row("a", status="kept"), row("b", status="rejected"))
     (tmp_path / "images/ganesha/b.jpg").unlink()

@@ -13,6 +13,7 @@ from ideitify.licenses import (
     UNKNOWN,
     License,
     allowed,
+    allows_derivatives,
     attribution,
     normalize,
 )
@@ -255,3 +256,16 @@ def test_attribution_leaves_nothing_out(
     credit = attribution(title, creator, source, page, license)
     for part in (title, creator, source, page, license.url):
         assert part in credit
+
+
+@pytest.mark.parametrize(
+    ("rights", "expected"),
+    [
+        ("Public domain", True), ("CC0", True), ("CC BY 4.0", True), ("CC BY-SA 3.0", True),
+        ("CC BY-NC-SA 4.0", True), (f"{RIGHTS}/NoC-NC/1.0/", True), ("CC BY-ND 4.0", False),
+        ("CC BY-NC-ND 4.0", False), (f"{RIGHTS}/InC-NC/1.0/", False), (f"{RIGHTS}/InC/1.0/", False),
+        ("", False),
+    ],
+)  # fmt: skip
+def test_only_what_a_licence_says_may_be_changed_may_be(rights: str, expected: bool) -> None:
+    assert allows_derivatives(normalize(rights)) == expected

@@ -28,6 +28,14 @@ def test_noncommercial_pictures_go_only_when_asked_for(tmp_path: Path) -> None:
     assert len(select(table, "noncommercial").rows) == 2
 
 
+def test_machine_made_pictures_never_go(tmp_path: Path) -> None:
+    table = write_dataset(tmp_path, {}, {"source": "synthetic", "license": "CC0-1.0"})
+    for policy in ("open", "noncommercial", "any"):
+        selection = select(table, policy)
+        assert [row["source"] for row in selection.rows] == ["museum"]
+        assert selection.withheld == {"made by a machine": 1}
+
+
 def test_reviewers_and_scores_stay_at_home(tmp_path: Path) -> None:
     table = write_dataset(tmp_path, {"decided_by": "Priya", "blurry_score": "0.3"})
     (row,) = select(table, "open").rows
