@@ -48,8 +48,12 @@ def heat_map(answer: Answer, deity: str | None = None) -> np.ndarray:
     Raises:
         HeatMapError: the model does not know this deity.
     """
-    maps = answer.activation_maps
     index = _index_of(deity or answer.candidates[0].deity, answer.labels)
+    return heat_of(answer.activation_maps, index)
+
+
+def heat_of(maps: np.ndarray, index: int) -> np.ndarray:
+    """The same from activation maps alone, float (labels, h, w), for the label at `index`."""
     heat = np.maximum(maps[index] - maps.mean(axis=0), 0)
     return (heat / max(float(heat.max()), np.finfo(np.float32).tiny)).astype(np.float32)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -31,9 +32,16 @@ def fit(
     seed: Annotated[int | None, typer.Option(help="overrides the settings file")] = None,
     epochs: Annotated[int | None, typer.Option(help="overrides the settings file")] = None,
     min_images: Annotated[int | None, typer.Option(help="smaller categories are left out")] = None,
+    wandb: Annotated[
+        bool,
+        typer.Option(help="log to Weights & Biases: online with a key, in the run folder without"),
+    ] = True,
+    project: Annotated[str, typer.Option(help="of Weights & Biases")] = "ideitify",
 ) -> None:
     """Fine-tune, validate by source, calibrate and export a bundle."""
+    from training.distributed import is_main
     from training.export import export_bundle
+    from training.record import add_to_record
     from training.settings import load_settings
     from training.train import console
     from training.train import fit as train
@@ -42,8 +50,20 @@ def fit(
         flags = {"seed": seed, "epochs": epochs, "min_images": min_images}
         chosen = load_settings(settings, flags)
         console.print_json(chosen.model_dump_json())
-        fitted = train(data, backbone, run or Path("runs") / out.name, chosen, resume=resume)
-        manifest = export_bundle(fitted, out, name=f"ideitify-{out.name}")
+        run = run or Path("runs") / out.name
+        with ExitStack() as stack:
+            trackers = []
+            if wandb and is_main():
+                from training.tracking import WandbRun
+
+                trackers.append(stack.enter_context(WandbRun(run, data, project)))
+            fitted = train(data, backbone, run, chosen, resume=resume, callbacks=trackers)
+            if not is_main():
+                return
+            manifest = export_bundle(fitted, out, name=f"ideitify-{out.name}")
+            add_to_record(run, bundle=manifest.model_dump(mode="json")["metrics"])
+            for tracker in trackers:
+                tracker.finish(fitted, manifest, out)
     except ValueError as error:  # the project's own errors: what is wrong and what to do
         raise typer.BadParameter(str(error)) from error
     for pictures, figures in manifest.metrics.items():
@@ -53,6 +73,76 @@ def fit(
                 f"  {name} {estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
             )
     console.print(f"bundle written to {out}")
+
+
+@app.command(
+    epilog="Example: python -m training crossvalidate --data pictures --backbone "
+    "vit_small_patch32_224 --out runs/cv --folds 5 --patience 3"
+)
+def crossvalidate(
+    data: Annotated[Path, typer.Option(help="dataset folder with metadata.csv")],
+    backbone: Annotated[str, typer.Option(help="weights file with its JSON, or a timm name")],
+    out: Annotated[Path, typer.Option(help="folder of the folds; the same command goes on there")],
+    folds: Annotated[int, typer.Option(min=2, max=20)] = 5,
+    patience: Annotated[
+        int | None, typer.Option(min=1, help="stop a fold after as many epochs without a better")
+    ] = None,
+    monitor: Annotated[
+        str, typer.Option(help="figure of an inner validation part, for --patience")
+    ] = "negative_log_likelihood",
+    heatmaps: Annotated[int, typer.Option(min=0, help="drawn test pictures of each fold")] = 50,
+    settings: Annotated[Path | None, typer.Option(help="TOML file of settings")] = None,
+    seed: Annotated[int | None, typer.Option(help="overrides the settings file")] = None,
+    epochs: Annotated[int | None, typer.Option(help="overrides the settings file")] = None,
+    min_images: Annotated[int | None, typer.Option(help="smaller categories are left out")] = None,
+) -> None:
+    """Train and test on every fold of the pictures: how good is it, and how sure is that?"""
+    from training.crossvalidate import Plan
+    from training.crossvalidate import crossvalidate as run_folds
+    from training.fold_report import report
+    from training.settings import load_settings
+
+    try:
+        flags = {"seed": seed, "epochs": epochs, "min_images": min_images}
+        plan = Plan(folds, patience, monitor, heatmaps)
+        run_folds(data, backbone, out, load_settings(settings, flags), plan)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    summary = report(out)
+    print(f"mean ± standard deviation over {folds} folds, {summary['pictures']} pictures")
+    for name, figure in summary["mean"].items():
+        print(f"  {name} {figure['mean']:.3f} ± {figure['sd']:.3f}")
+    print(f"curves, classes and intervals: {out / 'report.html'}")
+
+
+@app.command(
+    epilog="Example: python -m training tune --data pictures --backbone vit_small_patch32_224 "
+    "--out runs/tune --trials 40 --minutes 600"
+)
+def tune(
+    data: Annotated[Path, typer.Option(help="dataset folder with metadata.csv")],
+    backbone: Annotated[str, typer.Option(help="weights file with its JSON, or a timm name")],
+    out: Annotated[Path, typer.Option(help="folder of the study; the same command goes on there")],
+    trials: Annotated[int, typer.Option(min=1, help="in all, those of earlier calls included")],
+    minutes: Annotated[float, typer.Option(min=0, help="of this call; ends with an epoch")],
+    settings: Annotated[
+        Path | None, typer.Option(help="TOML file of settings: the first trial, and what stays")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="overrides the settings file")] = None,
+    min_images: Annotated[int | None, typer.Option(help="smaller categories are left out")] = None,
+) -> None:
+    """Search for better settings; prints the best as a file for fit --settings."""
+    from training.settings import load_settings
+    from training.tune import BEST_NAME, REPORT_NAME, write_results
+    from training.tune import tune as search
+
+    try:
+        chosen = load_settings(settings, {"epochs": epochs, "min_images": min_images})
+        study = search(data, backbone, out, chosen, trials, minutes)
+        print(write_results(study, out), end="")
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    print(f"# in {out / BEST_NAME}, for fit --settings; plots in {out / REPORT_NAME}")
 
 
 @app.command(epilog="Example: python -m training convert model.pkl models/converted")

@@ -1,0 +1,227 @@
+"""W&B's own file of an offline run, read back: nothing is missing, nothing is there twice."""
+
+import io
+import json
+from contextlib import redirect_stderr
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fastai.callback.core import Callback
+from wandb.proto.wandb_internal_pb2 import Record
+
+from ideitify.bundle import read_manifest
+from ideitify.dataset import fingerprint, read_dataset
+from training.record import read_record
+from training.settings import FitSettings
+from training.tracking import WandbRun, has_key
+from training.train import fit
+
+DEFAULT_BUNDLE = Path(__file__).parents[2] / "models" / "default"
+TINY = FitSettings(
+    epochs=3, train_size=64, valid_size=64, batch_size=8, precision="fp32", valid_share=0.25
+)
+FIGURES = {
+    "epoch", "train_loss", "valid_loss", "accuracy", "top_3_accuracy", "top_5_accuracy", "macro_f1",
+    "negative_log_likelihood", "learning_rate_head", "learning_rate_body", "pictures_per_second",
+    "peak_memory_mib",
+}  # fmt: skip
+BLOCK, FILE_HEADER, CHUNK_HEADER = 32768, 7, 7
+
+
+def records(run: Path) -> list[Record]:
+    """Every record of a run's offline files, oldest first.
+
+    The format is LevelDB's log (blocks of 32 KiB; chunks with checksum, length and type, where 1 is
+    a whole record and 4 the last part of one) of protocol buffers, after a header of seven bytes.
+    """
+    found = []
+    for path in sorted(run.glob("wandb/offline-run-*/run-*.wandb")):
+        content, at, parts = path.read_bytes(), FILE_HEADER, b""
+        while at + CHUNK_HEADER <= len(content):
+            left = BLOCK - at % BLOCK
+            if left < CHUNK_HEADER:
+                at += left
+                continue
+            length = int.from_bytes(content[at + 4 : at + 6], "little")
+            kind, at = content[at + 6], at + CHUNK_HEADER
+            parts += content[at : at + length]
+            at += length
+            if kind in (1, 4):
+                found.append(Record.FromString(parts))
+                parts = b""
+    return found
+
+
+def history(run: Path) -> list[dict[str, object]]:
+    """The logged rows, each with the step that W&B knows it by."""
+    return [
+        {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in row.item}
+        for row in (record.history for record in records(run))
+        if row.item
+    ]
+
+
+class KilledAfter(Callback):
+    """Stops a run the hard way, right after an epoch was checkpointed and before it is logged."""
+
+    order = 105
+
+    def __init__(self, epoch: int) -> None:
+        self.last = epoch
+
+    def after_epoch(self) -> None:
+        if self.epoch == self.last:
+            raise KeyboardInterrupt
+
+
+def no_account(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """No key, no netrc, and W&B's caches in a folder of the test."""
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL"):
+        patch.delenv(name, raising=False)
+    patch.setenv("NETRC", str(folder / "netrc"))
+    for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR", "WANDB_CONFIG_DIR"):
+        patch.setenv(name, str(folder / "wandb"))
+
+
+@pytest.fixture(autouse=True)
+def _no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    no_account(monkeypatch, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def tracked(drawn_dataset: Path, tiny_backbone: str, tmp_path_factory: pytest.TempPathFactory):
+    """The folder of a run that is killed after its second epoch and resumed, without a key."""
+    folder = tmp_path_factory.mktemp("tracked")
+    run = folder / "mine"
+    with pytest.MonkeyPatch.context() as patch:
+        no_account(patch, folder)
+        with pytest.raises(KeyboardInterrupt), WandbRun(run, drawn_dataset, "a-project") as wandb:
+            fit(
+                drawn_dataset, tiny_backbone, run, TINY, cache=folder,
+                callbacks=[KilledAfter(1), wandb],
+            )  # fmt: skip
+        said = io.StringIO()
+        with redirect_stderr(said), WandbRun(run, drawn_dataset, "a-project") as wandb:
+            fitted = fit(
+                drawn_dataset,
+                tiny_backbone,
+                run,
+                TINY,
+                cache=folder,
+                resume=True,
+                callbacks=[wandb],
+            )
+            wandb.finish(fitted, read_manifest(DEFAULT_BUNDLE), DEFAULT_BUNDLE)
+    (folder / "said.txt").write_text(said.getvalue())
+    return run
+
+
+def test_every_figure_is_logged_under_its_name_once_for_every_epoch(tracked) -> None:
+    rows = [row for row in history(tracked) if "epoch" in row]
+    assert [row["_step"] for row in rows] == [0, 1, 2]
+    for row, known in zip(rows, read_record(tracked)["epochs"], strict=True):
+        assert set(row) >= FIGURES
+        assert {name: row[name] for name in known} == known
+
+
+def test_a_resumed_run_is_the_same_run(tracked) -> None:
+    runs = [record.run for record in records(tracked) if record.run.run_id]
+    assert len(list(tracked.glob("wandb/offline-run-*"))) == 2
+    assert len({run.run_id for run in runs}) == 1
+    assert {run.project for run in runs} == {"a-project"}
+
+
+def test_settings_and_fingerprint_are_the_config(tracked, drawn_dataset: Path) -> None:
+    config = {
+        item.key: json.loads(item.value_json)
+        for record in records(tracked)
+        for item in [*record.run.config.update, *record.config.update]
+        if item.key
+    }
+    assert config["settings"]["epochs"] == 3
+    assert config["fingerprint"] == fingerprint(read_dataset(drawn_dataset))
+
+
+def test_the_table_of_the_data_set_and_the_bundle_are_artifacts_without_pictures(tracked) -> None:
+    artifacts = [record.artifact for record in records(tracked) if record.artifact.type]
+    artifacts += [
+        record.request.log_artifact.artifact
+        for record in records(tracked)
+        if record.request.log_artifact.artifact.type
+    ]
+    files = {a.type: {entry.path for entry in a.manifest.contents} for a in artifacts}
+    assert files["dataset"] == {"metadata.csv"}
+    assert files["model"] == {"bundle.json", "model.onnx", "README.md"}
+
+
+def test_the_worst_pictures_come_with_heat_map_truth_and_prediction(tracked) -> None:
+    assert any("worst_pictures" in row for row in history(tracked))
+    path = next(tracked.glob("wandb/offline-run-*/files/media/table/worst_pictures*.json"))
+    table = json.loads(path.read_text())
+    losses = [row[table["columns"].index("loss")] for row in table["data"]]
+    assert losses == sorted(losses, reverse=True)
+    assert len(losses) == read_record(tracked)["final"]["pictures"]
+    for row in table["data"]:
+        shown = dict(zip(table["columns"], row, strict=True))
+        assert {shown["truth"], shown["prediction"]} <= {"ganesha", "none", "shiva"}
+        assert shown["file"].startswith("images/")
+        assert (path.parents[2] / shown["heat map"]["path"]).is_file()
+
+
+def test_confusions_and_final_figures_are_logged(tracked) -> None:
+    assert any("confusion" in key for row in history(tracked) for key in row)
+    summary = {
+        item.key or "/".join(item.nested_key): json.loads(item.value_json)
+        for record in records(tracked)
+        for item in record.summary.update
+    }
+    metrics = read_manifest(DEFAULT_BUNDLE).metrics
+    assert summary["final/accuracy"] == read_record(tracked)["final"]["accuracy"]
+    assert summary["validation/accuracy"] == metrics["validation"]["accuracy"].value
+
+
+def test_the_command_that_uploads_it_later_is_printed(tracked) -> None:
+    state = json.loads((tracked / "wandb.json").read_text())
+    said = (tracked.parent / "said.txt").read_text().replace("\n", "")
+    assert f"wandb sync {tracked}/wandb/offline-run-*-{state['id']}" in said
+
+
+def test_a_service_out_of_reach_is_a_line_and_the_figures_are_kept(
+    tracked, drawn_dataset: Path, tiny_backbone: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # discard: nobody listens there
+    monkeypatch.setattr("training.tracking.PATIENCE", 1)
+    run, settings = tmp_path / "run", TINY.model_copy(update={"epochs": 1})
+    with WandbRun(run, drawn_dataset, "a-project") as wandb:
+        fit(drawn_dataset, tiny_backbone, run, settings, cache=tracked.parent, callbacks=[wandb])
+    assert "W&B cannot be reached, logging offline" in capfd.readouterr().err
+    assert [row["_step"] for row in history(run) if "epoch" in row] == [0]
+
+
+def test_a_folder_that_cannot_be_written_does_not_stop_the_training(
+    tracked, drawn_dataset: Path, tiny_backbone: str, tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    run = tmp_path / "run"
+    (run / "wandb.json").mkdir(parents=True)  # where the id should go
+    with WandbRun(run, drawn_dataset, "a-project") as wandb:
+        fitted = fit(
+            drawn_dataset, tiny_backbone, run, TINY.model_copy(update={"epochs": 1}),
+            cache=tracked.parent, callbacks=[wandb],
+        )  # fmt: skip
+    assert "W&B: starting failed, the training goes on" in capfd.readouterr().err
+    assert np.isfinite(fitted.logits).all()
+
+
+def test_a_key_is_found_in_the_environment_and_in_netrc(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert not has_key()
+    (tmp_path / "netrc").write_text(f"machine api.wandb.ai login user password {'k' * 40}\n")
+    assert has_key()
+    (tmp_path / "netrc").unlink()
+    monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
+    assert has_key()
