@@ -36,7 +36,6 @@ from ideitify.recognizer import Recognizer
 from training.finished import Finished, load_finished, read_photos
 
 OWN, ABOVE_MEAN, LOGIT = "bundle", "Grad-CAM above the mean", "Grad-CAM of the logit"
-MEASURES = ("rank correlation", "deletion", "insertion")
 SHARES = np.linspace(0, 1, 17)  # of the photo's pixels, deleted or inserted
 BLUR = 31  # pixels of the blur that insertion starts from, as RISE's at 224 pixels
 SHEET_ROWS, CELL = 6, 224
@@ -62,13 +61,12 @@ class Explanation:
     """One picture explained.
 
     Attributes:
-        label: index of the label explained, the network's first guess among those trained on.
+        name: of the label explained, the network's first guess among those trained on.
         heats: method -> float32 (size, size) in 0..1.
-        figures: method -> measure -> value.
+        figures: method -> measure -> value; the rank correlation is with the bundle's map.
     """
 
     picture: Picture
-    label: int
     name: str
     heats: dict[str, np.ndarray]
     figures: dict[str, dict[str, float]]
@@ -138,9 +136,10 @@ def explain_picture(
         deletion, insertion = deletion_and_insertion(
             model, photo, heat, label, recognizer.manifest.temperature
         )
-        correlation = rank_correlation(heat, heats[OWN])
-        figures[method] = dict(zip(MEASURES, (correlation, deletion, insertion), strict=True))
-    return Explanation(picture, label, labels[label], heats, figures)
+        figures[method] = {"deletion": deletion, "insertion": insertion}
+        if method != OWN:
+            figures[method]["rank correlation"] = rank_correlation(heat, heats[OWN])
+    return Explanation(picture, labels[label], heats, figures)
 
 
 def rank_correlation(heat: np.ndarray, other: np.ndarray) -> float:
@@ -192,9 +191,9 @@ def summary(explanations: list[Explanation]) -> Figures:
         name: {
             method: {
                 measure: _estimate([e.figures[method][measure] for e in members])
-                for measure in MEASURES
+                for measure in measures
             }
-            for method in (OWN, ABOVE_MEAN, LOGIT)
+            for method, measures in members[0].figures.items()
         }
         for name, members in sets.items()
     }

@@ -71,7 +71,7 @@ class Publication:
         at = f" at {self.commit[:8]}" if self.commit else ""
         return [
             f"{self.page}{at}: {state}",
-            *(f"  {name}  {size / 1e6:.1f} MB" for name, size in self.files.items()),
+            *(f"  {name}  {size / 1e3:,.0f} kB" for name, size in self.files.items()),
             *(f"left out: {form}: {reason}" for form, reason in self.left_out.items()),
             *([f"release {self.tag}"] if self.tag else []),
         ]
@@ -103,9 +103,12 @@ def publish(
     Raises:
         BundleError, DatasetError, PhotoError: `bundle` or `data` cannot be used.
         RunError: the run cannot be used with this bundle.
-        PublishError: the Hub refuses or cannot be reached, or the tag names another version.
+        PublishError: the bundle has no card, the Hub refuses or cannot be reached, or the tag
+            names another version.
     """
     manifest = verify_bundle(bundle)
+    if not (bundle / CARD_NAME).is_file():
+        raise PublishError(f"{bundle} has no {CARD_NAME}, its model card: export it again")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         left_out = _write_forms(bundle, manifest, folder, run, data, backbone)

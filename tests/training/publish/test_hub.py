@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -140,10 +141,13 @@ def test_a_new_version_sends_what_is_new_and_removes_a_form_that_is_gone(
     assert hub.versions[NAME, hub.tags[NAME]["v1.0"]].keys() >= EVERYTHING
 
 
-def test_a_dry_run_shows_sizes_and_asks_the_hub_nothing(hub: Hub, publish: Publish) -> None:
+def test_a_dry_run_shows_sizes_and_asks_the_hub_nothing(
+    hub: Hub, publish: Publish, trained: Trained
+) -> None:
     publication = publish(dry_run=True)
     assert set(publication.files) == EVERYTHING
-    assert any(line.startswith("  model.onnx  0.") for line in publication.lines())
+    size = (trained.bundle / "model.onnx").stat().st_size
+    assert f"  model.onnx  {size / 1000:.0f} kB" in publication.lines()
     assert hub.requests == []
 
 
@@ -203,7 +207,7 @@ def test_a_bundle_without_its_run_is_published_alone_with_the_reason(
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"--run": "{bundle}"}, "is not the folder of a finished run"),
+        ({"--run": "{bundle}"}, "is not the folder of a run"),
         ({"--backbone": "no-such-network"}, "name it with --backbone"),
         ({"--backbone": "resnet18"}, "made from the backbone small, not from resnet18"),
         ({"--data": "/nowhere"}, "metadata.csv"),
@@ -220,6 +224,13 @@ def test_wrong_use_is_explained_with_exit_status_2(
     result = CliRunner().invoke(app, command, env={"COLUMNS": "500"})
     assert result.exit_code == 2
     assert reason in result.output
+
+
+def test_a_bundle_without_a_card_is_refused(trained: Trained, tmp_path: Path) -> None:
+    for name in ("bundle.json", "model.onnx"):
+        shutil.copy(trained.bundle / name, tmp_path / name)
+    with pytest.raises(PublishError, match=r"has no README\.md, its model card"):
+        hub_module.publish(tmp_path, NAME, run=trained.run, dry_run=True)
 
 
 def test_a_run_of_other_settings_is_refused(trained: Trained, tmp_path: Path) -> None:
