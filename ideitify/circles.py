@@ -50,12 +50,17 @@ class Broader:
         """ "a form of Vishnu", "a figure of ancient Greek religion (Olympian gods)"."""
         if self.kind == "form":
             return f"a form of {find_entry(self.name).name}"
-        tradition = re.sub("^Ancient", "ancient", self.tradition)
+        tradition = mid_sentence(self.tradition)
         return f"a figure of {tradition}" + (f" ({self.name})" if self.kind == "family" else "")
 
     def as_json(self) -> dict[str, Any]:
         """As the CLI and the HTTP API tell it."""
         return asdict(self)
+
+
+def mid_sentence(tradition: str) -> str:
+    """A tradition as it stands inside a sentence: "ancient Greek religion"."""
+    return re.sub("^Ancient", "ancient", tradition)
 
 
 def circles_of(labels: Sequence[str], entries: Mapping[str, Entry] | None = None) -> list[Circle]:

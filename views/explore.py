@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from html import escape
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from ideitify import Entry, KnowledgeError, find_entry, knowledge, search_entries
+from ideitify.circles import mid_sentence
 from ideitify.knowledge import close_slugs
 from views import parts, words
+
+SHOWN_OF_EACH = 6  # entries of a tradition before one asks for all
 
 
 def browse() -> None:
@@ -21,18 +25,10 @@ def browse() -> None:
         "Search in any name or script", type="search", placeholder="Ganesha, शिव, முருகன், Άρης …",
         key="q", live=True, persist_state="session", icon=":material/search:",
     )  # fmt: skip
-    left, right = st.columns(2)
-    traditions = dict.fromkeys(entry.tradition for entry in everyone)
-    tradition = left.selectbox(
-        "Tradition", traditions, index=None, placeholder="All traditions",
-        key="tradition", persist_state="session",
-    )  # fmt: skip
-    regions = Counter(region for entry in everyone for region in entry.regions)
-    region = right.selectbox(
-        "Region", sorted(regions), index=None, placeholder="All regions",
-        format_func=lambda name: f"{name} ({regions[name]})",
-        key="region", persist_state="session",
-    )  # fmt: skip
+    with st.container(key="filters"):
+        left, right = st.columns(2)
+    tradition = _choose(left, "Tradition", "All traditions", [[e.tradition] for e in everyone])
+    region = _choose(right, "Region", "All regions", [e.regions for e in everyone])
     found = [
         entry
         for entry in search_entries(query)
@@ -46,16 +42,50 @@ def browse() -> None:
         )
         return
     st.html(f'<p class="quiet" role="status">{len(found)} of {len(everyone)} entries</p>')
-    show_cards(found)
+    if query.strip() or tradition or region:
+        show_cards(found, "found")
+    else:
+        show_traditions(everyone)
 
 
-def show_cards(entries: Sequence[Entry]) -> None:
+def _choose(
+    place: DeltaGenerator, label: str, everything: str, values: Sequence[Sequence[str | None]]
+) -> str | None:
+    """A filter by one of the entries' values, each with how many entries have it."""
+    counts = Counter(value for several in values for value in several if value)
+    return place.selectbox(
+        label, sorted(counts), index=None, placeholder=everything,
+        format_func=lambda name: f"{name} ({counts[name]})",
+        key=label.lower(), persist_state="session",
+    )  # fmt: skip
+
+
+def show_traditions(entries: Sequence[Entry]) -> None:
+    """Some of each tradition, those with most to read first: the page opens fast on a phone."""
+    groups = defaultdict(list)
+    for entry in sorted(entries, key=lambda entry: (entry.brief, entry.name)):
+        groups[entry.tradition or ""].append(entry)
+    for tradition, members in sorted(groups.items(), key=lambda item: -len(item[1])):
+        parts.heading(tradition)
+        show_cards(members[:SHOWN_OF_EACH], tradition)
+        if len(members) > SHOWN_OF_EACH:
+            st.button(
+                f"All {len(members)} of {words.plain(mid_sentence(tradition))}",
+                icon=":material/expand_more:", on_click=_filter_by, args=[tradition],
+            )  # fmt: skip
+
+
+def _filter_by(tradition: str) -> None:
+    st.session_state.tradition = tradition
+
+
+def show_cards(entries: Sequence[Entry], name: str) -> None:
     """One card per entry; the whole card is its link."""
-    with st.container(key="cards"):
+    with st.container(key=f"cards-{name}"):
         for entry in entries:
             with st.container(key=f"card-{entry.slug}", gap=None):
                 parts.link_to(entry)
-                tag, native = next(iter(entry.names.items()), ("", ""))
+                tag, native = words.native_name(entry) or ("", "")
                 st.html(
                     f'<span class="native" lang="{tag}">{escape(native)}</span>'
                     f'<span class="domain">{escape(", ".join(entry.domain[:2]))}</span>'

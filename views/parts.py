@@ -60,10 +60,8 @@ def show_looks(entry: Entry) -> None:
 
 def show_names(entry: Entry, most: int | None = 4) -> None:
     """The name in its first other script, and at most `most` others that the entry goes by."""
-    native = "".join(
-        f'<span lang="{tag}" class="native">{escape(name)}</span> '
-        for tag, name in list(entry.names.items())[:1]
-    )
+    tag, name = words.native_name(entry) or ("", "")
+    native = f'<span lang="{tag}" class="native">{escape(name)}</span> ' if name else ""
     others = ", ".join(entry.also_known_as[:most])
     if native or others:
         st.html(f'<p class="names">{native}{escape(others)}</p>')

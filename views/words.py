@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable
 
 from ideitify import Answer, Candidate, Entry, Verdict, find_entry
+from ideitify.knowledge import fold
 
 RIVAL_SHARE = 0.5  # a candidate this likely, relative to the first, is named beside it
 MOST_RIVALS = 3
@@ -52,6 +53,12 @@ def plain(text: str) -> str:
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
 
 
+def native_name(entry: Entry) -> tuple[str, str] | None:
+    """The first language and name that tell more than the main name; None where there is none."""
+    told = ((tag, name) for tag, name in entry.names.items() if fold(name) != fold(entry.name))
+    return next(told, None)
+
+
 def percent(share: float) -> str:
     """A share in 0..1 as people say it; never a false 0 or 100 %."""
     if share < 0.01:
@@ -93,7 +100,8 @@ def headline(answer: Answer) -> str:
             return "I see no deity that I know here"
         case Verdict.UNSURE:
             if answer.broader:
-                return f"This looks like **{plain(answer.broader.in_words())}**"
+                kind, name = answer.broader.in_words().split(" of ", 1)
+                return f"This looks like {kind} of **{plain(name)}**"
             if leans_to_nobody(answer):
                 return f"Perhaps nobody that I know, or {named(first)}"
             names = [named(find_entry(candidate.deity)) for candidate in rivals(answer)]
@@ -132,9 +140,8 @@ def confidence(answer: Answer) -> str:
             if answer.broader:
                 together = percent(answer.broader.probability)
                 return (
-                    f"I am not sure which: all of them together have {together}. The likeliest "
-                    f"name is {name}, at {percent(first.probability)}. The signs below help you "
-                    "decide."
+                    f"But I am not sure which. That it is one of them: {together}; the likeliest, "
+                    f"{name}: {percent(first.probability)}. The signs below help you decide."
                 )
             doubt = f"I am not sure. The likeliest name is {name}, at {percent(first.probability)}"
             if leans_to_nobody(answer):

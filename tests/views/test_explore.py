@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from ideitify import find_entry, knowledge
 from tests.views.conftest import text_of
+
+SHOWN_OF_EACH = 6
 
 
 @pytest.fixture
@@ -17,9 +21,23 @@ def cards(app: AppTest) -> list[str]:
     return [link.value for link in app.get("page_link")][navigation:]
 
 
-def test_everyone_but_nobody_has_a_card(explore: AppTest) -> None:
-    assert len(cards(explore)) == len(knowledge()) - 1
-    assert "No deity recognised" not in cards(explore)
+def test_every_tradition_shows_some_of_its_entries_and_all_at_a_touch(explore: AppTest) -> None:
+    sizes = Counter(entry.tradition for entry in knowledge().values() if entry.tradition)
+    assert {heading.value.replace("\\", "") for heading in explore.subheader} == {*sizes}
+    assert len(cards(explore)) == sum(min(size, SHOWN_OF_EACH) for size in sizes.values())
+    button = next(b for b in explore.button if "Hinduism" in b.label)
+    assert button.label == f"All {sizes['Hinduism']} of Hinduism"
+    button.click().run()
+    assert explore.selectbox("tradition").value == "Hinduism"
+    assert len(cards(explore)) == sizes["Hinduism"]
+
+
+def test_everyone_but_nobody_can_be_found(explore: AppTest) -> None:
+    found = set()
+    for tradition in explore.selectbox("tradition").options:
+        explore.selectbox("tradition").set_value(tradition.rpartition(" (")[0]).run()
+        found |= {name.replace("\\", "") for name in cards(explore)}
+    assert found == {entry.name for entry in knowledge().values() if entry.kind != "none"}
 
 
 @pytest.mark.parametrize(
@@ -45,7 +63,10 @@ def test_nothing_found_is_said(explore: AppTest) -> None:
     assert "Nobody found" in explore.info[0].value
 
 
-@pytest.mark.parametrize("slug", sorted(knowledge()))
+BRIEF = [slug for slug, entry in knowledge().items() if entry.brief]
+
+
+@pytest.mark.parametrize("slug", sorted({*knowledge()} - {*BRIEF}) + BRIEF[::10])
 def test_each_entry_has_a_page_with_every_field(app: AppTest, slug: str) -> None:
     app.query_params["deity"] = slug
     app.switch_page("explore.py").run()

@@ -35,11 +35,11 @@ def answer(
         (answer(Verdict.UNSURE, vishnu=0.4, krishna=0.1), "Perhaps **Vishnu**"),
         (answer(Verdict.UNSURE, none=0.7, vishnu=0.1, krishna=0.1),
          "Perhaps nobody that I know, or **Vishnu**"),
-        (answer(Verdict.UNSURE, broader=FORM, rama=0.4), "This looks like **a form of Vishnu**"),
+        (answer(Verdict.UNSURE, broader=FORM, rama=0.4), "This looks like a form of **Vishnu**"),
         (answer(Verdict.UNSURE, broader=FAMILY, hera=0.4),
-         r"This looks like **a figure of ancient Greek religion \(Olympian gods\)**"),
+         r"This looks like a figure of **ancient Greek religion \(Olympian gods\)**"),
         (answer(Verdict.UNSURE, broader=TRADITION, angel=0.4),
-         "This looks like **a figure of Christianity**"),
+         "This looks like a figure of **Christianity**"),
         (answer(Verdict.NO_DEITY, none=0.9, vishnu=0.1), "I see no deity that I know here"),
     ],
 )  # fmt: skip
@@ -70,8 +70,14 @@ def test_doubt_names_the_chance_of_nobody_where_it_counts() -> None:
 
 def test_a_circle_is_said_with_its_share_and_its_likeliest_name() -> None:
     said = words.confidence(answer(Verdict.UNSURE, broader=FORM, rama=0.41))
-    assert said.startswith("I am not sure which: all of them together have 83 %.")
-    assert "The likeliest name is Rama, at 41 %." in said
+    assert "not sure which. That it is one of them: 83 %; the likeliest, Rama: 41 %." in said
+
+
+def test_a_native_name_is_one_that_tells_more_than_the_main_name() -> None:
+    assert words.native_name(find_entry("ganesha")) == ("sa", "गणेश")
+    for entry in knowledge().values():
+        if told := words.native_name(entry):
+            assert told[1].casefold() != entry.name.casefold()
 
 
 def test_a_name_known_from_few_pictures_is_said_to_be() -> None:
