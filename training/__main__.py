@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from ideitify.bundle import Manifest
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
 
 
@@ -32,11 +34,17 @@ def fit(
     seed: Annotated[int | None, typer.Option(help="overrides the settings file")] = None,
     epochs: Annotated[int | None, typer.Option(help="overrides the settings file")] = None,
     min_images: Annotated[int | None, typer.Option(help="smaller categories are left out")] = None,
+    prototypes: Annotated[
+        bool | None, typer.Option(help="smaller categories join as prototypes; default yes")
+    ] = None,
     wandb: Annotated[
         bool,
         typer.Option(help="log to Weights & Biases: online with a key, in the run folder without"),
     ] = True,
     project: Annotated[str, typer.Option(help="of Weights & Biases")] = "ideitify",
+    synthetic: Annotated[
+        Path | None, typer.Option(help="folder of synthesize, to train on as well")
+    ] = None,
 ) -> None:
     """Fine-tune, validate by source, calibrate and export a bundle."""
     from training.distributed import is_main
@@ -47,7 +55,9 @@ def fit(
     from training.train import fit as train
 
     try:
-        flags = {"seed": seed, "epochs": epochs, "min_images": min_images}
+        flags = {
+            "seed": seed, "epochs": epochs, "min_images": min_images, "prototypes": prototypes,
+        }  # fmt: skip
         chosen = load_settings(settings, flags)
         console.print_json(chosen.model_dump_json())
         run = run or Path("runs") / out.name
@@ -57,7 +67,10 @@ def fit(
                 from training.tracking import WandbRun
 
                 trackers.append(stack.enter_context(WandbRun(run, data, project)))
-            fitted = train(data, backbone, run, chosen, resume=resume, callbacks=trackers)
+            fitted = train(
+                data, backbone, run, chosen,
+                resume=resume, synthetic=synthetic, callbacks=trackers,
+            )  # fmt: skip
             if not is_main():
                 return
             manifest = export_bundle(fitted, out, name=f"ideitify-{out.name}")
@@ -66,6 +79,12 @@ def fit(
                 tracker.finish(fitted, manifest, out)
     except ValueError as error:  # the project's own errors: what is wrong and what to do
         raise typer.BadParameter(str(error)) from error
+    _print_bundle(manifest, out)
+
+
+def _print_bundle(manifest: Manifest, out: Path) -> None:
+    from training.train import console
+
     for pictures, figures in manifest.metrics.items():
         console.print(f"[bold]{pictures}[/bold] (n = {figures['accuracy'].pictures})")
         for name, estimate in figures.items():
@@ -73,6 +92,76 @@ def fit(
                 f"  {name} {estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
             )
     console.print(f"bundle written to {out}")
+
+
+@app.command(
+    epilog="Example: python -m training export runs/mine --data pictures --out models/mine"
+)
+def export(
+    run: Annotated[Path, typer.Argument(help="run folder of fit, finished or broken off")],
+    data: Annotated[Path, typer.Option(help="dataset folder, as given to fit")],
+    out: Annotated[Path, typer.Option(help="bundle folder to write")],
+    backbone: Annotated[
+        str | None, typer.Option(help="as given to fit, where that was a weights file")
+    ] = None,
+    synthetic: Annotated[Path | None, typer.Option(help="as given to fit, where it was")] = None,
+) -> None:
+    """Write the bundle of a run again, from its last checkpoint, without training."""
+    from training.export import export_bundle
+    from training.finished import load_fitted
+
+    try:
+        fitted = load_fitted(run, data, backbone, synthetic)
+        manifest = export_bundle(fitted, out, name=f"ideitify-{out.name}")
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    _print_bundle(manifest, out)
+
+
+@app.command(
+    epilog="Example: python -m training synthesize --data pictures --out synthetic "
+    "--model stable-diffusion-v1-5/stable-diffusion-v1-5 --class agni --class matsya"
+)
+def synthesize(
+    data: Annotated[Path, typer.Option(help="dataset folder with metadata.csv")],
+    out: Annotated[Path, typer.Option(help="dataset folder to write; the same command goes on")],
+    model: Annotated[
+        str, typer.Option(help="image-to-image model of diffusers: a folder, or its Hub name")
+    ],
+    classes: Annotated[
+        list[str] | None,
+        typer.Option("--class", help="slug, may be repeated; default: fewer than 20 pictures"),
+    ] = None,
+    per_picture: Annotated[int, typer.Option(min=1, help="variants of each picture")] = 2,
+    strength: Annotated[
+        float, typer.Option(min=0.1, max=1, help="how far a variant may go from its picture")
+    ] = 0.4,
+    seed: Annotated[int, typer.Option(help="another gives other variants")] = 0,
+    any_license: Annotated[
+        bool,
+        typer.Option("--any-license", help="also pictures whose licence may not permit changes"),
+    ] = False,
+) -> None:
+    """Make machine-made variants of pictures of rare classes, to train on (fit --synthetic).
+
+    A model does not know what it draws: it may invent an attribute that no tradition knows, or
+    show a deity in a way that hurts people to whom it is holy. Look at every picture, reject what
+    is wrong (python -m data_prep review), and show none as an image of a deity: data_prep publish
+    leaves them out. Whether they help is not known: python -m benchmarks.synthetic measures it.
+    """
+    from training.synthesize import synthesize as make
+
+    try:
+        done = make(
+            data, out, model,
+            classes=classes or (), per_picture=per_picture, strength=strength, seed=seed,
+            any_license=any_license,
+        )  # fmt: skip
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    print(f"{done.made} variants made, {done.found} were there already, in {out}")
+    if done.withheld:
+        print(f"{done.withheld} withheld by the model's own safety filter")
 
 
 @app.command(
@@ -143,6 +232,109 @@ def tune(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     print(f"# in {out / BEST_NAME}, for fit --settings; plots in {out / REPORT_NAME}")
+
+
+@app.command(
+    epilog="Example: python -m training evaluate models/mine --data pictures --out evaluated"
+)
+def evaluate(
+    bundle: Annotated[Path, typer.Argument(help="bundle folder")],
+    data: Annotated[Path, typer.Option(help="dataset folder with metadata.csv")],
+    split: Annotated[
+        str | None,
+        typer.Option(help="valid, test, train or all; default valid where that can be told"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="folder for report.html, evaluation.json, predictions.csv")
+    ] = None,
+    tta: Annotated[
+        bool, typer.Option("--tta", help="also the other way about the mirror image")
+    ] = False,
+) -> None:
+    """Judge a bundle on a dataset folder: every figure with its n and interval."""
+    from rich.console import Console
+
+    from ideitify.bundle import read_manifest
+    from training.evaluate import evaluate as judge
+    from training.evaluation_report import terminal_tables, write_evaluation
+    from training.predictions import predict_pictures
+    from training.sides import choose_side
+
+    try:
+        manifest = read_manifest(bundle)
+        judged = choose_side(data, manifest, split)
+        typer.echo(f"{len(judged.pictures)} pictures: {judged.words}", err=True)
+        known = predict_pictures(bundle, judged.pictures)
+        unknown = predict_pictures(bundle, judged.unknown) if judged.unknown else None
+        flip = not manifest.input.flip
+        other = predict_pictures(bundle, judged.pictures, flip) if tta else None
+        evaluation = judge(
+            known,
+            unknown,
+            bundle=manifest.name,
+            data=data.resolve().name,
+            pictures=judged.words,
+            other=other,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    for table in terminal_tables(evaluation):
+        Console().print(table)
+    if out is not None:
+        write_evaluation(evaluation, known, out)
+        print(f"report written to {out}")
+
+
+@app.command(
+    epilog="Example: python -m training compare models/default models/mine --data pictures"
+)
+def compare(
+    first: Annotated[Path, typer.Argument(help="bundle folder")],
+    second: Annotated[Path, typer.Argument(help="bundle folder")],
+    data: Annotated[Path, typer.Option(help="dataset folder with metadata.csv")],
+    split: Annotated[
+        str | None,
+        typer.Option(help="valid, test, train or all; default valid where that can be told"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file to write")] = None,
+) -> None:
+    """Compare two bundles on the same pictures, which neither was trained on."""
+    from ideitify.bundle import read_manifest
+    from training.compare import compare as paired
+    from training.compare import lines
+    from training.predictions import predict_pictures
+    from training.sides import choose_common_side
+
+    try:
+        judged = choose_common_side(data, [read_manifest(first), read_manifest(second)], split)
+        typer.echo(f"{len(judged.pictures)} pictures: {judged.words}", err=True)
+        comparison = paired(*(predict_pictures(b, judged.pictures) for b in (first, second)))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    print(*lines(comparison), sep="\n")
+    if out is not None:
+        out.write_text(comparison.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+@app.command(
+    name="open-set",
+    epilog="Example: python -m training open-set models/mine --data pictures",
+)
+def open_set(
+    bundle: Annotated[Path, typer.Argument(help="bundle folder")],
+    data: Annotated[Path, typer.Option(help="the dataset folder that the bundle was made of")],
+    out: Annotated[Path | None, typer.Option(help="Markdown file to write")] = None,
+) -> None:
+    """Compare scores that tell photos of none of the trained deities."""
+    from training.open_set import study, table
+
+    try:
+        lines = table(study(bundle, data))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    print(*lines, sep="\n")
+    if out is not None:
+        out.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 @app.command(epilog="Example: python -m training convert model.pkl models/converted")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from sklearn.model_selection import GroupKFold
 
 from ideitify.bundle import Thresholds
+from ideitify.circles import Circle, broader, circles_of
+from ideitify.dataset import NONE_CATEGORY
 from ideitify.recognizer import softmax
+from training.metrics import negative_log_likelihood
 
 NAMED_PRECISION = 0.8  # of the photos that are named, the share that is named rightly
 LOST_DEITIES = 0.05  # of the photos of deities, the share answered "no deity"
@@ -24,16 +29,79 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
     """
 
     def loss(log_temperature: float) -> float:
-        probabilities = softmax(logits / np.exp(log_temperature))
-        return float(-np.log(probabilities[np.arange(len(targets)), targets] + 1e-12).mean())
+        return negative_log_likelihood(softmax(logits / np.exp(log_temperature)), targets)
 
     return float(np.exp(minimize_scalar(loss, bounds=(-2.5, 2.5), method="bounded").x))
 
 
+Scaling = tuple[float | np.ndarray, float | np.ndarray]  # logits * first + second
+Fit = Callable[[np.ndarray, np.ndarray, int], Scaling]
+
+
+def one_temperature(logits: np.ndarray, targets: np.ndarray, none: int) -> Scaling:
+    """What ships."""
+    return 1 / fit_temperature(logits, targets), 0.0
+
+
+def no_scaling(logits: np.ndarray, targets: np.ndarray, none: int) -> Scaling:
+    """The logits as they are."""
+    return 1.0, 0.0
+
+
+def temperature_and_none(logits: np.ndarray, targets: np.ndarray, none: int) -> Scaling:
+    """One temperature, and a shift of the logit of `none`."""
+
+    def scaling(values: np.ndarray) -> Scaling:
+        return np.exp(values[0]), values[1] * (np.arange(logits.shape[1]) == none)
+
+    def loss(values: np.ndarray) -> float:
+        scale, shift = scaling(values)
+        return negative_log_likelihood(softmax(logits * scale + shift), targets)
+
+    return scaling(minimize(loss, np.zeros(2), method="L-BFGS-B").x)
+
+
+def vector_scaling(
+    logits: np.ndarray, targets: np.ndarray, none: int, strength: float = 3.0
+) -> Scaling:
+    """A scale and a shift for every label (Guo et al., 2017), held near one temperature."""
+    count, labels = logits.shape
+    truth = np.eye(labels)[targets]
+
+    def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
+        scale, own, shift = np.exp(values[0] + values[1 : labels + 1]), *np.split(values[1:], 2)
+        probabilities = softmax(logits * scale + shift)
+        slope = (probabilities - truth) / count
+        by_scale = (slope * logits * scale).sum(axis=0)
+        penalty = strength * ((own**2).mean() + (shift**2).mean())
+        gradient = np.concatenate([
+            [by_scale.sum()],
+            by_scale + 2 * strength * own / labels,
+            slope.sum(axis=0) + 2 * strength * shift / labels,
+        ])  # fmt: skip
+        return negative_log_likelihood(probabilities, targets) + penalty, gradient
+
+    found = minimize(loss, np.zeros(1 + 2 * labels), jac=True, method="L-BFGS-B").x
+    return np.exp(found[0] + found[1 : labels + 1]), found[labels + 1 :]
+
+
+CALIBRATIONS: dict[str, Fit] = {
+    "none": no_scaling,
+    "one temperature": one_temperature,
+    "temperature and a shift of `none`": temperature_and_none,
+    "vector scaling": vector_scaling,
+}
+
+
 def cross_fitted_probabilities(
-    logits: np.ndarray, targets: np.ndarray, groups: np.ndarray, folds: int = 5
+    logits: np.ndarray,
+    targets: np.ndarray,
+    groups: np.ndarray,
+    folds: int = 5,
+    fit: Fit = one_temperature,
+    none: int = -1,
 ) -> np.ndarray:
-    """Calibrated probabilities (n, labels), each picture with a temperature fitted on others.
+    """Calibrated probabilities (n, labels), each picture with a calibration fitted on others.
 
     A temperature measured on the pictures that it was fitted on would look better than it is.
     "Others" are of other groups; of other pictures, where all are of one group.
@@ -43,21 +111,27 @@ def cross_fitted_probabilities(
         groups = np.arange(len(groups))
     folds = min(folds, len(np.unique(groups)))
     for fitted, judged in GroupKFold(folds).split(logits, targets, groups):
-        temperature = fit_temperature(logits[fitted], targets[fitted])
-        probabilities[judged] = softmax(logits[judged] / temperature)
+        scale, shift = fit(logits[fitted], targets[fitted], none)
+        probabilities[judged] = softmax(logits[judged] * scale + shift)
     return probabilities
 
 
-def choose_thresholds(probabilities: np.ndarray, targets: np.ndarray, none: int) -> Thresholds:
+def choose_thresholds(
+    probabilities: np.ndarray, targets: np.ndarray, labels: Sequence[str]
+) -> Thresholds:
     """Thresholds of the verdicts on validation.
 
     `none`: the lowest that answers "no deity" to at most `LOST_DEITIES` of the deities' photos.
     `deity`: the lowest at which at least `NAMED_PRECISION` of the named photos are named rightly.
+    `broader`: the lowest at which at least `NAMED_PRECISION` of the circles named for the unsure
+    photos hold the right deity; None where there is no such threshold.
 
     Args:
         probabilities: calibrated, (n, labels).
-        none: index of the label `none`.
+        targets: int (n,), index into `labels`.
+        labels: knowledge slugs and `none`.
     """
+    none = list(labels).index(NONE_CATEGORY)
     none_probability = probabilities[:, none]
     deities = np.delete(np.arange(probabilities.shape[1]), none)
     best = deities[probabilities[:, deities].argmax(axis=1)]
@@ -76,15 +150,51 @@ def choose_thresholds(probabilities: np.ndarray, targets: np.ndarray, none: int)
     deity_threshold = _rounded_up(confidence[is_named][order][enough[-1]]) if len(enough) else 1.0
     named = confidence[is_named] >= deity_threshold
     share_named = named[targets[is_named] != none].sum() / (targets != none).sum()
+    unsure = is_named & (confidence < deity_threshold)
+    broader_threshold, share_circled = choose_broader(
+        probabilities[unsure], targets[unsure], circles_of(labels)
+    )
     return Thresholds(
         deity=deity_threshold,
         none=none_threshold,
+        broader=broader_threshold,
         operating_point=(
             f"on {len(targets)} validation pictures: at least {NAMED_PRECISION:.0%} of the named "
             f"photos are named rightly, which names {share_named:.0%} of the deities' photos; at "
-            f"most {LOST_DEITIES:.0%} of the deities' photos are answered 'no deity'"
+            f"most {LOST_DEITIES:.0%} of the deities' photos are answered 'no deity'; "
+            + (
+                f"of the unsure photos {share_circled:.0%} get a broader answer, of which at "
+                f"least {NAMED_PRECISION:.0%} hold the right deity"
+                if broader_threshold is not None
+                else "no broader answer would be right often enough"
+            )
         ),
     )
+
+
+def choose_broader(
+    probabilities: np.ndarray, targets: np.ndarray, circles: Sequence[Circle]
+) -> tuple[float | None, float]:
+    """The lowest threshold of `broader` at which its circles are right often enough.
+
+    Args:
+        probabilities: calibrated, (n, labels), of unsure photos; `none` may be their truth.
+
+    Returns:
+        The threshold, a whole percentage, and the share of photos that get a circle; (None, 0)
+        where no threshold reaches `NAMED_PRECISION`.
+    """
+    members = {(c.kind, c.name, c.tradition): c.members for c in circles}
+    for threshold in np.arange(30, 100) / 100:
+        named = [broader(row, circles, threshold) for row in probabilities]
+        right = [
+            target in members[answer.kind, answer.name, answer.tradition]
+            for answer, target in zip(named, targets, strict=True)
+            if answer is not None
+        ]
+        if right and np.mean(right) >= NAMED_PRECISION:
+            return float(threshold), len(right) / len(targets)
+    return None, 0.0
 
 
 def _rounded_up(probability: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 from ideitify.bundle import Estimate, Manifest
 from ideitify.dataset import Picture
@@ -17,8 +18,8 @@ tags: [deities, iconography, onnx]
 # {name}
 
 Recognises {deity_count} deities and sacred figures in photos of statues, reliefs, paintings and
-prints, or says that it is not sure, or that it sees no deity that it knows. Made {created} by
-`python -m training fit`; the settings are in `bundle.json`.
+prints, or says that it is not sure, or that it sees no deity that it knows.{few_count} Made
+{created} by `python -m training fit`; the settings are in `bundle.json`.
 
 ## Use
 
@@ -43,7 +44,7 @@ calibration error is cross-fitted), so expect a little less on new photos.
 {metrics}
 
 Thresholds: {operating_point}.
-
+{few}
 ## Per class
 
 Recall of the first guess on the validation pictures, with Wilson 95 % intervals. Small samples:
@@ -65,6 +66,17 @@ flattered by pictures of the same source in training): {near_duplicates}.
 Backbone `{backbone}` ({backbone_license}; {backbone_origin}), pretrained on ImageNet. Trained on
 {pictures_train} labelled pictures from {sources} sources (data fingerprint `{fingerprint}`). Their
 licences: {licenses}. The pictures are not part of this model's folder and are not redistributed.
+{notes}"""
+
+
+FEW = """
+### Known from few pictures
+
+{categories} categories with too few pictures to be trained ({pictures} pictures) are compared by
+the mean of their embeddings. The rows "few pictures" above measure that on the {measured_pictures}
+pictures of {measured_categories} of them that have another source to be made from: each is judged
+among all labels by prototypes without its own source. The others cannot be measured. What this
+costs the trained deities on validation: {cost}.
 """
 
 
@@ -81,7 +93,9 @@ def model_card(manifest: Manifest, pictures: list[Picture], unseen: int) -> str:
     return CARD.format(
         name=manifest.name,
         created=manifest.created[:10],
-        deity_count=len(manifest.labels) - 1,
+        deity_count=len(manifest.labels) - len(manifest.prototypes) - 1,
+        few_count=_few_count(manifest),
+        few=_few_pictures(manifest),
         pictures_valid=training["pictures"]["valid"],
         pictures_train=training["pictures"]["train"],
         unseen=unseen,
@@ -98,7 +112,39 @@ def model_card(manifest: Manifest, pictures: list[Picture], unseen: int) -> str:
         sources=len({picture.group for picture in pictures}),
         fingerprint=training["fingerprint"][:16],
         licenses=", ".join(f"{name} {count}" for name, count in licenses.most_common()),
+        notes=_notes(training),
     )
+
+
+def _notes(training: dict[str, Any]) -> str:
+    """What is unusual about a training; empty where nothing is."""
+    notes = ""
+    if made := training["pictures"].get("synthetic"):
+        notes += (
+            f"\n{made} machine-made variants of training pictures were trained on as well; no "
+            "figure is measured on them.\n"
+        )
+    if training["epochs"] < training["settings"]["epochs"]:
+        notes += (
+            f"\nThe training was broken off after {training['epochs']} of "
+            f"{training['settings']['epochs']} epochs.\n"
+        )
+    return notes
+
+
+def _few_count(manifest: Manifest) -> str:
+    if not manifest.prototypes:
+        return ""
+    return f" {len(manifest.prototypes)} others it knows from few pictures only and seldom names."
+
+
+def _few_pictures(manifest: Manifest) -> str:
+    """The section on prototypes; empty without them."""
+    facts = manifest.training.get("few_pictures")
+    if not facts:
+        return ""
+    cost = ", ".join(f"{name} {share:.2%}" for name, share in facts["cost"].items())
+    return FEW.format(**facts | {"cost": cost})
 
 
 def _metrics_table(manifest: Manifest) -> str:

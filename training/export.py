@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -24,12 +25,13 @@ from ideitify.bundle import (
     Manifest,
     sha256_of,
 )
-from ideitify.dataset import NONE_CATEGORY, fingerprint
+from ideitify.dataset import fingerprint
 from training.calibrate import choose_thresholds, cross_fitted_probabilities, fit_temperature
 from training.card import model_card
 from training.data import PictureDataset, valid_transform
 from training.evaluate import measure, recall_per_class
 from training.network import Network
+from training.prototypes import Prototypes, find_prototypes
 from training.train import Fitted
 
 CHECKED_PICTURES = 64
@@ -41,18 +43,29 @@ class ExportError(ValueError):
 
 
 class Exported(nn.Module):
-    """The network with the outputs of a bundle: the logit is the mean of the activation map."""
+    """The network with the outputs of a bundle: the logit is the mean of the activation map.
 
-    def __init__(self, network: Network) -> None:
+    That also holds for prototypes: a cosine is linear in the features once they are divided by the
+    length of their mean.
+    """
+
+    def __init__(self, network: Network, prototypes: Prototypes | None = None) -> None:
         super().__init__()
         self.network = network
+        self.prototypes = prototypes
+        if prototypes is not None:
+            rows = prototypes.scale * torch.from_numpy(prototypes.directions)
+            self.register_buffer("rows", rows[:, :, None, None])
 
     def forward(self, photo: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         features = self.network.feature_map(photo)
-        head = self.network.head
-        maps = nn.functional.conv2d(features, head.weight[:, :, None, None], head.bias)
-        embedding = nn.functional.normalize(features.mean((2, 3)), dim=1)
-        return maps.mean((2, 3)), embedding, maps
+        maps = self.network.activation_maps(features)
+        mean = features.mean((2, 3))
+        if self.prototypes is not None:
+            length = mean.norm(dim=1).clamp_min(1e-12)[:, None, None, None]
+            rows = nn.functional.conv2d(features / length, self.rows) + self.prototypes.bias
+            maps = torch.cat([maps, rows], dim=1)
+        return maps.mean((2, 3)), nn.functional.normalize(mean, dim=1), maps
 
 
 def export_onnx(model: nn.Module, size: int, path: Path) -> None:
@@ -75,7 +88,9 @@ def export_onnx(model: nn.Module, size: int, path: Path) -> None:
     )
 
 
-def check_onnx(network: Network, photos: torch.Tensor, path: Path) -> float:
+def check_onnx(
+    network: Network, photos: torch.Tensor, path: Path, prototypes: Prototypes | None = None
+) -> float:
     """Compare the exported model with the trained one.
 
     Args:
@@ -89,6 +104,10 @@ def check_onnx(network: Network, photos: torch.Tensor, path: Path) -> float:
     """
     with torch.no_grad():
         expected = network.eval().cpu()(photos).numpy()
+        if prototypes is not None:
+            means = network.feature_map(photos).mean((2, 3))
+            rows = prototypes.logits(nn.functional.normalize(means, dim=1).numpy())
+            expected = np.concatenate([expected, rows], axis=1)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     logits = session.run([OUTPUT_NAMES[0]], {INPUT_NAME: photos.numpy()})[0]
     difference = float(np.abs(logits - expected).max())
@@ -102,19 +121,22 @@ def check_onnx(network: Network, photos: torch.Tensor, path: Path) -> float:
 
 
 def export_bundle(fitted: Fitted, out: Path, name: str) -> Manifest:
-    """Export, check, calibrate, measure and describe a fitted network.
+    """Export, check, calibrate, measure and describe a fitted network and its prototypes.
 
     Raises:
         ExportError: see `check_onnx`.
+        DatasetError: a picture of a small category cannot be read; it is named.
     """
+    prototypes = find_prototypes(fitted)
 
     def write(folder: Path) -> Manifest:
-        export_onnx(Exported(fitted.network), fitted.settings.valid_size, folder / MODEL_NAME)
-        check_onnx(fitted.network, _valid_photos(fitted), folder / MODEL_NAME)
-        return _manifest(fitted, name, {MODEL_NAME: sha256_of(folder / MODEL_NAME)})
+        path = folder / MODEL_NAME
+        export_onnx(Exported(fitted.network, prototypes), fitted.settings.valid_size, path)
+        check_onnx(fitted.network, _valid_photos(fitted), path, prototypes)
+        return _manifest(fitted, prototypes, name, {MODEL_NAME: sha256_of(path)})
 
     unseen = int(fitted.data.split.is_unseen_group.sum())
-    return write_bundle(out, write, lambda m: model_card(m, fitted.data.pictures, unseen))
+    return write_bundle(out, write, lambda m: model_card(m, fitted.data.real, unseen))
 
 
 def write_bundle(
@@ -149,8 +171,14 @@ def _valid_photos(fitted: Fitted) -> torch.Tensor:
     return torch.stack([dataset[i][0] for i in range(len(dataset))])
 
 
-def _manifest(fitted: Fitted, name: str, files: dict[str, str]) -> Manifest:
+def _manifest(
+    fitted: Fitted, prototypes: Prototypes | None, name: str, files: dict[str, str]
+) -> Manifest:
     data, settings, backbone = fitted.data, fitted.settings, fitted.backbone
+    if prototypes is not None:  # calibrated and measured as it ships, with all its rows
+        logits = np.concatenate([fitted.logits, prototypes.valid_logits], axis=1)
+        fitted = replace(fitted, logits=logits)
+    labels = data.labels + (prototypes.labels if prototypes else [])
     targets = data.targets[fitted.valid]
     groups = np.array([data.pictures[i].group for i in fitted.valid])
     calibrated = cross_fitted_probabilities(fitted.logits, targets, groups)
@@ -158,7 +186,7 @@ def _manifest(fitted: Fitted, name: str, files: dict[str, str]) -> Manifest:
         format_version=FORMAT_VERSION,
         name=name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        labels=data.labels,
+        labels=labels,
         input=InputSpec(
             size=settings.valid_size,
             resize=settings.resize,
@@ -167,16 +195,19 @@ def _manifest(fitted: Fitted, name: str, files: dict[str, str]) -> Manifest:
             flip=settings.flip,
         ),
         temperature=round(fit_temperature(fitted.logits, targets), 4),
-        thresholds=choose_thresholds(calibrated, targets, data.labels.index(NONE_CATEGORY)),
-        metrics=measure(fitted),
+        thresholds=choose_thresholds(calibrated, targets, labels),
+        metrics=measure(fitted) | ({"few pictures": prototypes.metrics} if prototypes else {}),
         per_class=recall_per_class(fitted),
+        prototypes=prototypes.labels if prototypes else [],
         training={
-            "fingerprint": fingerprint(data.pictures),
+            "fingerprint": fingerprint(data.real),
             "pictures": {
-                "train": len(data.pictures) - len(fitted.valid),
+                "train": len(data.real) - len(fitted.valid),
                 "valid": len(fitted.valid),
+                "synthetic": len(data.pictures) - len(data.real),
             },
-            "pictures_per_class": dict(Counter(p.category for p in data.pictures).most_common()),
+            "pictures_per_class": dict(Counter(p.category for p in data.real).most_common()),
+            "few_pictures": prototypes.facts if prototypes else None,
             "split_by_near_duplicates": data.split.split_by_near_duplicates,
             "backbone": {
                 "name": backbone.name,
@@ -184,6 +215,7 @@ def _manifest(fitted: Fitted, name: str, files: dict[str, str]) -> Manifest:
                 "origin": backbone.origin,
             },
             "settings": settings.model_dump(mode="json"),
+            "epochs": fitted.epochs,
             "versions": {p: version(p) for p in ("torch", "fastai", "timm", "onnx")},
         },
         files=files,

@@ -3,9 +3,17 @@
 import numpy as np
 import pytest
 
+from ideitify.circles import circles_of
 from ideitify.recognizer import softmax
-from training.calibrate import choose_thresholds, cross_fitted_probabilities, fit_temperature
+from training.calibrate import (
+    choose_broader,
+    choose_thresholds,
+    cross_fitted_probabilities,
+    fit_temperature,
+)
 from training.metrics import expected_calibration_error
+
+LABELS = ["artemis", "ganesha", "murugan", "shiva", "zeus", "none"]
 
 
 def overconfident(count: int = 3000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -32,7 +40,7 @@ def test_cross_fitted_probabilities_are_calibrated() -> None:
 def test_thresholds_meet_the_operating_point_that_they_name() -> None:
     logits, targets = overconfident(seed=1)
     probabilities, none = softmax(logits / 3), 5
-    thresholds = choose_thresholds(probabilities, targets, none)
+    thresholds = choose_thresholds(probabilities, targets, LABELS)
     deities = probabilities[:, :none]
     best, confidence = deities.argmax(axis=1), deities.max(axis=1)
     no_deity = (probabilities[:, none] >= thresholds.none) & (probabilities[:, none] > confidence)
@@ -45,5 +53,19 @@ def test_thresholds_meet_the_operating_point_that_they_name() -> None:
 
 def test_a_model_that_is_never_right_names_nothing() -> None:
     probabilities = np.tile([0.6, 0.3, 0.1], (50, 1))
-    thresholds = choose_thresholds(probabilities, np.full(50, 1), none=2)
+    thresholds = choose_thresholds(probabilities, np.full(50, 1), ["ganesha", "zeus", "none"])
     assert thresholds.deity == 1.0
+    assert thresholds.broader is None
+
+
+def test_a_broader_answer_is_right_as_often_as_promised() -> None:
+    """Unsure between two Hindu deities: the tradition is safe to name, a Greek is not hidden."""
+    rng = np.random.default_rng(0)
+    unsure = np.tile([0.4, 0.4, 0.1, 0.1], (100, 1)) + rng.normal(0, 0.01, (100, 4))
+    labels = ["ganesha", "shiva", "zeus", "none"]
+    circles = circles_of(labels)
+    threshold, share = choose_broader(unsure, np.repeat([0, 1, 2], [50, 40, 10]), circles)
+    assert threshold is not None
+    assert threshold < 0.8
+    assert share == 1.0
+    assert choose_broader(unsure, np.full(100, 2), circles) == (None, 0.0)

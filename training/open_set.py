@@ -1,0 +1,197 @@
+"""Which score tells best that a photo shows none of the deities that a model was trained on.
+
+Compared on validation pictures, for two questions: does the photo show no deity at all (category
+`none`), and does it show a deity that was not trained (the small categories).
+
+| score | from |
+|---|---|
+| maximum softmax | Hendrycks and Gimpel, ICLR 2017 |
+| energy | Liu et al., NeurIPS 2020 |
+| nearest neighbour | Sun et al., ICML 2022 |
+| `none` | an explicit class, trained on hard negatives |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.special import logsumexp
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from ideitify.bundle import Estimate, read_manifest
+from ideitify.dataset import NONE_CATEGORY, DatasetError
+from ideitify.recognizer import softmax
+from training.evaluate import detection
+from training.metrics import bootstrap, none_auroc
+from training.predictions import Predictions, predict_pictures
+from training.sides import choose_side
+
+NEIGHBOURS = 10  # of 2,452 training pictures; 1 to 50 differ by less than the interval
+SHIPPED = "probability of `none`"
+COMBINATION = "logistic combination"
+COMBINED = (SHIPPED, "energy of deities", "nearest neighbour, deities", "maximum softmax, deities")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One score on one question.
+
+    Attributes:
+        question: what is told from the trained deities.
+        against_shipped: paired difference in AUROC to the probability of `none`.
+    """
+
+    score: str
+    question: str
+    auroc: Estimate
+    false_positive_rate: Estimate
+    against_shipped: Estimate
+
+
+def study(bundle: Path, folder: Path) -> list[Row]:
+    """Recognise a bundle's own data set, and compare the scores on it.
+
+    Raises:
+        BundleError, DatasetError: see `predict_pictures`, `choose_side` and `compare_scores`.
+    """
+    manifest = read_manifest(bundle)
+    few = set(manifest.prototypes)
+    valid = choose_side(folder, manifest, "valid")
+    training = choose_side(folder, manifest, "train").pictures
+    unknown = valid.unknown + [p for p in training if p.category in few]
+    training = [p for p in training if p.category not in few]
+    said = predict_pictures(bundle, [*valid.pictures, *training, *unknown])
+    ends = np.cumsum([len(valid.pictures), len(training), len(unknown)])
+    parts = np.split(np.arange(ends[-1]), ends[:-1])
+    return compare_scores(*(said.of(part) for part in parts))
+
+
+def table(rows: list[Row]) -> list[str]:
+    """Markdown: a line for each score and question; n counts what is to be told."""
+    said = [
+        "| to be told from trained deities | score | AUROC | FPR at 95 % TPR | "
+        f"AUROC against {SHIPPED} | n |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        cells = " | ".join(
+            f"{e.value:{sign}.3f} ({e.low:{sign}.3f} to {e.high:{sign}.3f})"
+            for e, sign in (
+                (row.auroc, ""), (row.false_positive_rate, ""), (row.against_shipped, "+"),
+            )
+        )  # fmt: skip
+        said.append(f"| {row.question} | {row.score} | {cells} | {row.auroc.pictures} |")
+    return said
+
+
+def open_set_scores(pictures: Predictions, training: Predictions) -> dict[str, np.ndarray]:
+    """Every score, float (n,), larger for photos of what was not trained.
+
+    Args:
+        training: pictures that the bundle was trained on, for the nearest neighbours.
+    """
+    manifest = pictures.manifest
+    few = set(manifest.prototypes)
+    trained = [i for i, label in enumerate(manifest.labels) if label not in few]
+    none = manifest.labels.index(NONE_CATEGORY)
+    deities = [i for i in trained if i != none]
+    raw = softmax(pictures.logits[:, trained])
+    scaled = softmax(pictures.logits[:, trained] / manifest.temperature)
+    of = {i: column for column, i in enumerate(trained)}
+    columns = [of[i] for i in deities]
+    with_deity = training.of(np.isin(training.targets, deities))
+    return {
+        "maximum softmax": -raw.max(axis=1),
+        "maximum softmax, temperature": -scaled.max(axis=1),
+        "maximum softmax, deities": -scaled[:, columns].max(axis=1),
+        "energy": -logsumexp(pictures.logits[:, trained], axis=1),
+        "energy of deities": -logsumexp(pictures.logits[:, deities], axis=1),
+        "nearest neighbour": neighbour_distance(pictures, training),
+        "nearest neighbour, deities": neighbour_distance(pictures, with_deity),
+        SHIPPED: scaled[:, of[none]],
+        "logit of `none` above the best deity's": pictures.logits[:, none]
+        - pictures.logits[:, deities].max(axis=1),
+    }
+
+
+def neighbour_distance(pictures: Predictions, known: Predictions) -> np.ndarray:
+    """1 - cosine to the `NEIGHBOURS`th nearest embedding."""
+    cosines = pictures.embeddings @ known.embeddings.T
+    rank = min(NEIGHBOURS, cosines.shape[1])
+    return 1 - np.partition(cosines, -rank, axis=1)[:, -rank]
+
+
+def compare_scores(
+    valid: Predictions, training: Predictions, unknown: Predictions | None
+) -> list[Row]:
+    """The table of scores and questions.
+
+    Args:
+        valid: validation pictures of trained labels, `none` among them.
+        training: what the bundle was trained on.
+        unknown: pictures of deities that were not trained.
+
+    Raises:
+        DatasetError: there is no `none` picture, or no picture of a deity.
+    """
+    is_none = np.array([picture.category == NONE_CATEGORY for picture in valid.pictures])
+    if is_none.all() or not is_none.any():
+        raise DatasetError("open-set scores need pictures of `none` and of deities; add some")
+    kinds = np.array([picture.columns.get("kind") or "" for picture in valid.pictures])
+    questions = {"`none`": valid}
+    for kind in np.unique(kinds[is_none]):
+        if kind:
+            questions[f"`none`: {kind}"] = valid.of(~is_none | (kinds == kind))
+    if unknown is not None and unknown.pictures:
+        deities = valid.of(~is_none)
+        questions["unknown deities"] = Predictions(
+            deities.pictures + unknown.pictures,
+            deities.manifest,
+            np.concatenate([deities.logits, unknown.logits]),
+            np.concatenate([deities.embeddings, unknown.embeddings]),
+        )
+    trained = set(valid.manifest.labels) - set(valid.manifest.prototypes) - {NONE_CATEGORY}
+    rows = []
+    for question, pictures in questions.items():
+        is_positive = np.array([p.category not in trained for p in pictures.pictures])
+        rows += _rows(question, open_set_scores(pictures, training), is_positive, pictures.groups)
+    return rows
+
+
+def _rows(
+    question: str, scores: dict[str, np.ndarray], is_positive: np.ndarray, groups: np.ndarray
+) -> list[Row]:
+    scores[COMBINATION] = combination(scores, is_positive, groups)
+    shipped = scores[SHIPPED]
+    rows = []
+    for name, score in scores.items():
+        figures = detection(score, is_positive, groups)
+        difference = bootstrap(
+            lambda i, s=score: (
+                none_auroc(s[i], is_positive[i]) - none_auroc(shipped[i], is_positive[i])
+            ),
+            groups,
+        )
+        rows.append(Row(name, question, *figures.values(), difference))
+    return rows
+
+
+def combination(
+    scores: dict[str, np.ndarray], is_positive: np.ndarray, groups: np.ndarray
+) -> np.ndarray:
+    """Logistic regression over `COMBINED`; each picture judged by one of other sources."""
+    features = np.stack([scores[name] for name in COMBINED], axis=1)
+    share = np.clip(features[:, 0], 1e-6, 1 - 1e-6)
+    features[:, 0] = np.log(share / (1 - share))
+    joined = np.full(len(features), np.nan)
+    folds = min(5, len(np.unique(groups)))
+    for fitted, judged in GroupKFold(folds).split(features, groups=groups):
+        model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
+        model.fit(features[fitted], is_positive[fitted])
+        joined[judged] = model.decision_function(features[judged])
+    return joined
