@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +19,17 @@ from ideitify.recognizer import fit_square
 from training.backbone import Backbone, BackboneError, find_backbone
 from training.data import valid_transform
 from training.network import Network
+from training.settings import FitSettings
+from training.train import (
+    CACHE_FOLDER,
+    CHECKPOINT_NAME,
+    SETTINGS_NAME,
+    Fitted,
+    changed_facts,
+    load_training_data,
+    run_facts,
+    validate,
+)
 
 
 class RunError(ValueError):
@@ -48,15 +61,7 @@ def load_finished(run: Path, manifest: Manifest, backbone_name: str | None = Non
     Raises:
         RunError: no finished run there, one of another bundle, or its backbone is not found.
     """
-    from training.train import CHECKPOINT_NAME
-
-    facts, checkpoint = run / "settings.json", run / CHECKPOINT_NAME
-    if not facts.is_file() or not checkpoint.is_file():
-        raise RunError(
-            f"{run} is not the folder of a finished run: it has no settings.json or no "
-            f"{CHECKPOINT_NAME}; name the right one with --run"
-        )
-    known = json.loads(facts.read_text(encoding="utf-8"))
+    known = _read_facts(run)
     changed = [
         name for name in ("fingerprint", "settings") if known[name] != manifest.training.get(name)
     ]
@@ -68,12 +73,62 @@ def load_finished(run: Path, manifest: Manifest, backbone_name: str | None = Non
     backbone = _backbone(known["backbone"], backbone_name)
     labels = [label for label in manifest.labels if label not in manifest.prototypes]
     network = Network(backbone, len(labels), known["settings"]["dropout"], pretrained=False)
-    try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    with _checkpoint(run, backbone) as state:
         network.load_state_dict(state["average"])
-    except (RuntimeError, KeyError, pickle.UnpicklingError) as error:
-        raise RunError(f"{checkpoint} does not fit {backbone.name}: {error}") from error
     return Finished(network.eval(), backbone, labels)
+
+
+def load_fitted(
+    run: Path,
+    data: Path,
+    backbone_name: str | None = None,
+    synthetic: Path | None = None,
+    cache: Path = CACHE_FOLDER,
+) -> Fitted:
+    """What `fit` gave, or would have given had it ended with the last checkpoint of its run.
+
+    Args:
+        run: the run folder of `fit`, finished or broken off.
+        data, synthetic: the folders that `fit` was given.
+        backbone_name: as it was given to `fit`; needed where that was a weights file.
+
+    Raises:
+        RunError: no checkpoint there, of other pictures, of a fold, or its backbone is not found.
+        DatasetError: see `training.train.load_training_data`.
+    """
+    known = _read_facts(run)
+    if "split" in known:
+        raise RunError(f"{run} is a fold: its figures are in its own folder, and fit makes bundles")
+    backbone = _backbone(known["backbone"], backbone_name)
+    settings = FitSettings.model_validate(known["settings"])
+    pictures = load_training_data(data, settings, cache, synthetic=synthetic)
+    if changed := changed_facts(known, run_facts(backbone, pictures, settings)):
+        raise RunError(
+            f"{run} was trained on other pictures ({' and '.join(changed)} differ); name the "
+            "folders that fit was given with --data and --synthetic"
+        )
+    with _checkpoint(run, backbone) as state:
+        return validate(state["average"], pictures, backbone, settings, state["epoch"])
+
+
+def _read_facts(run: Path) -> dict[str, Any]:
+    facts = run / SETTINGS_NAME
+    if not facts.is_file() or not (run / CHECKPOINT_NAME).is_file():
+        raise RunError(
+            f"{run} is not the folder of a run: it has no {SETTINGS_NAME} or no "
+            f"{CHECKPOINT_NAME}; name the right one with --run"
+        )
+    return json.loads(facts.read_text(encoding="utf-8"))
+
+
+@contextmanager
+def _checkpoint(run: Path, backbone: Backbone) -> Iterator[dict[str, Any]]:
+    """The run's last checkpoint; what does not fit while it is used is the run's fault."""
+    path = run / CHECKPOINT_NAME
+    try:
+        yield torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, KeyError, pickle.UnpicklingError) as error:
+        raise RunError(f"{path} does not fit {backbone.name}: {error}") from error
 
 
 def _backbone(name: str, given: str | None) -> Backbone:

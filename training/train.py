@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from ideitify.dataset import Picture, fingerprint
-from training.backbone import Backbone, find_backbone
+from training.backbone import Backbone, find_backbone, split_names
 from training.callbacks import (
     Autocast,
     Checkpoint,
@@ -32,6 +33,7 @@ from training.callbacks import (
     Thaw,
     WeightAverage,
     named_metrics,
+    save_checkpoint,
 )
 from training.data import (
     PictureDataset,
@@ -43,7 +45,7 @@ from training.data import (
 )
 from training.distributed import Distributed, is_main, main_first, processes
 from training.folding import fold_norms
-from training.network import Network
+from training.network import Network, joined_weights
 from training.record import (
     HISTORY_NAME,
     RECORD_NAME,
@@ -53,6 +55,7 @@ from training.record import (
 )
 from training.settings import FitSettings
 from training.split import Split, split_pictures
+from training.synthetic import add_variants
 
 CHECKPOINT_NAME = "checkpoint.pth"
 SETTINGS_NAME = "settings.json"
@@ -70,7 +73,7 @@ class TrainingData:
     """What a run trains on.
 
     Attributes:
-        pictures: (n,) rows of the dataset folder.
+        pictures: (n,) rows of the dataset folder, then machine-made variants, where asked for.
         labels: knowledge slugs, sorted; the order of the logits.
         targets: int (n,), index into `labels`.
         split: which pictures validate.
@@ -83,6 +86,11 @@ class TrainingData:
     split: Split
     pixels: np.ndarray
 
+    @property
+    def real(self) -> list[Picture]:
+        """The pictures of the dataset folder: what is counted, credited and fingerprinted."""
+        return [picture for picture in self.pictures if not picture.is_synthetic]
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -91,6 +99,7 @@ class Fitted:
     Attributes:
         logits: float32 (v, labels), averaged over views as the settings ask.
         valid: int (v,), indices into `data.pictures`.
+        epochs: how many the weights were trained for, fewer than asked for in a run broken off.
     """
 
     network: Network
@@ -99,18 +108,29 @@ class Fitted:
     settings: FitSettings
     logits: np.ndarray
     valid: np.ndarray
+    epochs: int
 
 
 def load_training_data(
-    folder: Path, settings: FitSettings, cache: Path, choose_split: SplitChooser | None = None
+    folder: Path,
+    settings: FitSettings,
+    cache: Path,
+    choose_split: SplitChooser | None = None,
+    synthetic: Path | None = None,
 ) -> TrainingData:
-    """Choose, split and decode the pictures of a dataset folder."""
+    """Choose, split and decode the pictures of a dataset folder.
+
+    Args:
+        synthetic: a folder of machine-made variants to train on as well, see `add_variants`.
+    """
     pictures = choose_pictures(folder, settings.min_images)
-    labels, targets = np.unique([picture.category for picture in pictures], return_inverse=True)
     if choose_split is None:
         split = split_pictures(pictures, settings.valid_share, settings.split_seed)
     else:
         split = choose_split(pictures)
+    if synthetic is not None:
+        pictures, split = add_variants(pictures, split, synthetic)
+    labels, targets = np.unique([picture.category for picture in pictures], return_inverse=True)
     pixels = decoded_pictures(pictures, settings.resize, cache)
     return TrainingData(pictures, labels.tolist(), targets, split, pixels)
 
@@ -124,15 +144,18 @@ def fit(
     cache: Path = CACHE_FOLDER,
     resume: bool = False,
     choose_split: SplitChooser | None = None,
+    synthetic: Path | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> Fitted:
-    """Fine-tune a backbone on a dataset folder.
+    """Fine-tune a backbone on a dataset folder, or several, each on its own, then joined.
 
     After every epoch `run` holds a checkpoint, from which `resume` goes on; it also holds
-    `settings.json`, `history.csv` and `metrics.json`.
+    `settings.json`, `history.csv` and `metrics.json`. Of several backbones each has such a folder
+    in it, without the `callbacks`: two trainings are no one curve.
 
     Args:
         choose_split: another split of the chosen pictures than `split_pictures` (a fold).
+        synthetic: a folder of machine-made variants to train on as well; none validates.
         callbacks: what else happens around an epoch (tracking, early stopping, pruning).
 
     Raises:
@@ -141,14 +164,17 @@ def fit(
     """
     backbone = find_backbone(backbone_name)
     with main_first():
-        data = load_training_data(folder, settings, cache, choose_split)
-    facts = {
-        "backbone": backbone.name,
-        "fingerprint": fingerprint(data.pictures),
-        "settings": settings.model_dump(mode="json"),
-    }
+        data = load_training_data(folder, settings, cache, choose_split, synthetic)
+    facts = run_facts(backbone, data, settings, is_own_split=choose_split is not None)
     with main_first():
         _prepare_run(run, facts, resume or not is_main())
+    if backbone.parts:
+        options = {"cache": cache, "choose_split": choose_split, "synthetic": synthetic}
+        parts = [
+            fit(folder, name, run / part.name, settings, resume=resume, **options)
+            for name, part in zip(split_names(backbone_name), backbone.parts, strict=True)
+        ]
+        return _join(parts, backbone, run)
     train, valid = np.flatnonzero(data.split.is_train), np.flatnonzero(data.split.is_valid)
     console.print(
         f"{len(train)} pictures to train on, {len(valid)} to validate, {len(data.labels)} labels"
@@ -174,20 +200,76 @@ def fit(
         start_epoch=start_epoch,
         cbs=[*callbacks, *([Distributed()] if processes() > 1 else [])],
     )
-    average = Network(backbone, len(data.labels), settings.dropout, pretrained=False)
-    average.load_state_dict(learner.average.module.state_dict())
-    logits = predict(average, PictureDataset(data.pixels, valid, data.targets, look), settings.flip)
-    fitted = Fitted(average, data, backbone, settings, logits, valid)
+    weights = learner.average.module.state_dict()
+    fitted = validate(weights, data, backbone, settings, epochs=learner.epoch + 1)
     if is_main():
         add_to_record(run, final=final_figures(fitted))
     return fitted
 
 
+def _join(parts: Sequence[Fitted], backbone: Backbone, run: Path) -> Fitted:
+    """One network of several trained ones: the mean of their logits."""
+    weights = joined_weights([part.network for part in parts])
+    epochs = max(part.epochs for part in parts)
+    fitted = validate(weights, parts[0].data, backbone, parts[0].settings, epochs)
+    if is_main():
+        save_checkpoint(run / CHECKPOINT_NAME, {"epoch": epochs, "average": weights})
+        add_to_record(run, final=final_figures(fitted))
+    return fitted
+
+
+def validate(
+    weights: Mapping[str, torch.Tensor],
+    data: TrainingData,
+    backbone: Backbone,
+    settings: FitSettings,
+    epochs: int,
+) -> Fitted:
+    """Put trained weights into a plain network and let it look at the validation pictures.
+
+    Raises:
+        RuntimeError: the weights are of another network.
+    """
+    network = Network(backbone, len(data.labels), settings.dropout, pretrained=False)
+    network.load_state_dict(weights)
+    look = valid_transform(settings.valid_size, backbone.mean, backbone.std)
+    valid = np.flatnonzero(data.split.is_valid)
+    photos = PictureDataset(data.pixels, valid, data.targets, look)
+    logits = predict(network, photos, settings.flip)
+    return Fitted(network, data, backbone, settings, logits, valid, epochs)
+
+
+def run_facts(
+    backbone: Backbone, data: TrainingData, settings: FitSettings, *, is_own_split: bool = False
+) -> dict[str, object]:
+    """What makes a run this run: `settings.json` of its folder.
+
+    Args:
+        is_own_split: whether the split is not the one that the settings give (a fold).
+    """
+    facts: dict[str, object] = {
+        "backbone": backbone.name,
+        "fingerprint": fingerprint(data.real),
+        "settings": settings.model_dump(mode="json"),
+    }
+    if len(data.real) < len(data.pictures):
+        facts["synthetic"] = fingerprint(p for p in data.pictures if p.is_synthetic)
+    if is_own_split:
+        sides = np.stack([data.split.is_train, data.split.is_valid])
+        facts["split"] = hashlib.sha256(sides.tobytes()).hexdigest()
+    return facts
+
+
+def changed_facts(known: Mapping[str, object], facts: Mapping[str, object]) -> list[str]:
+    """Names of what differs between two runs."""
+    return [name for name in {**facts, **known} if known.get(name) != facts.get(name)]
+
+
 def _prepare_run(run: Path, facts: dict[str, object], resume: bool) -> None:
     """Write the run's facts, or compare them with those of the run to resume."""
     path = run / SETTINGS_NAME
-    if resume and path.is_file() and (known := json.loads(path.read_text())) != facts:
-        changed = [name for name in facts if known.get(name) != facts[name]]
+    known = json.loads(path.read_text()) if resume and path.is_file() else facts
+    if changed := changed_facts(known, facts):
         raise ResumeError(
             f"{run} was started with other {' and '.join(changed)}; "
             "resume with the same, or start afresh without --resume"
