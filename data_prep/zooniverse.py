@@ -27,7 +27,7 @@ from PIL import Image
 
 from data_prep.decisions import ExportError, import_decisions
 from data_prep.state import write_atomically
-from ideitify.dataset import DatasetError, read_rows
+from ideitify.dataset import SYNTHETIC_SOURCE, DatasetError, read_rows
 from ideitify.decisions import Action, Decision, read_decisions
 from ideitify.licenses import allowed, normalize
 from ideitify.photo import PhotoError, open_photo
@@ -96,9 +96,9 @@ def import_classifications(
 
 
 def may_be_shown(item: Item) -> bool:
-    """Whether the licence lets everybody show the picture."""
+    """Whether it is no machine-made picture, and the licence lets everybody show it."""
     license = normalize(item.row.get("license", ""), item.row.get("license_url", ""))
-    return allowed(license, "noncommercial")
+    return allowed(license, "noncommercial") and item.row.get("source") != SYNTHETIC_SOURCE
 
 
 def write_subject(folder: Path, out: Path, item: Item) -> dict[str, object] | None:

@@ -12,7 +12,7 @@ from PIL import ExifTags, Image
 from typer.testing import CliRunner
 
 from data_prep.zooniverse import MOST_BYTES, command
-from ideitify.dataset import write_rows
+from ideitify.dataset import read_rows, write_rows
 from ideitify.decisions import read_decisions
 from tests.tiny import RED, picture
 
@@ -88,6 +88,14 @@ def test_only_what_may_be_shown_goes_out_with_its_credit(folder: Path, tmp_path:
     assert {row["image"] for row in rows} | {"manifest.csv"} == {
         path.name for path in (tmp_path / "out").iterdir()
     }
+
+
+def test_machine_made_pictures_stay_here(folder: Path, tmp_path: Path) -> None:
+    rows = read_rows(folder)
+    made = [row | {"source": "synthetic" if row["file_name"] == NAMES[1] else ""} for row in rows]
+    write_rows(folder, made)
+    run("export", folder, tmp_path / "out")
+    assert [row["#file_name"] for row in subjects(tmp_path / "out")] == [NAMES[4]]
 
 
 def test_the_most_doubtful_come_first_and_the_number_can_be_limited(
