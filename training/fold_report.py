@@ -22,10 +22,9 @@ from training.page import COLOURS, chart, render
 from training.record import read_record, write_json
 
 SUMMARY_NAME, REPORT_NAME = "crossvalidation.json", "report.html"
+TOP_K = {"accuracy": 1, "top_3_accuracy": 3, "top_5_accuracy": 5}
 SHARES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
-    "accuracy": partial(top_k_accuracy, k=1),
-    "top_3_accuracy": partial(top_k_accuracy, k=3),
-    "top_5_accuracy": partial(top_k_accuracy, k=5),
+    **{name: partial(top_k_accuracy, k=k) for name, k in TOP_K.items()},
     "macro_f1": macro_f1,
 }
 WORDS = {
@@ -81,7 +80,9 @@ def report(out: Path) -> dict[str, Any]:
         "per_class": per_class,
     }
     write_json(out / SUMMARY_NAME, summary)
-    page = render("folds.html", **summary, shares=list(SHARES), words=WORDS, curves=_curves(folds))
+    page = render(
+        "folds.html", **summary, shares=[*SHARES], tops=[*TOP_K], words=WORDS, curves=_curves(folds)
+    )
     (out / REPORT_NAME).write_text(page, encoding="utf-8")
     return summary
 
@@ -108,7 +109,10 @@ def _spread(values: Sequence[float]) -> dict[str, float]:
 def _pooled(
     probabilities: np.ndarray, targets: np.ndarray, rows: list[dict[str, str]], none: int
 ) -> dict[str, dict[str, Any]]:
-    """Every share on all pictures, on those of unseen sources, and on those with a deity."""
+    """Top-k on all pictures, on those of unseen sources, and on those with a deity.
+
+    Macro F1 is left to the folds: a resample of sources can lose a class altogether.
+    """
     groups = np.array([row["source"] for row in rows])
     unseen = np.array([row["unseen_source"] == "1" for row in rows])
     sets = {
@@ -124,7 +128,7 @@ def _pooled(
         return estimate.model_dump(mode="json")
 
     return {
-        pictures: {name: on(name, np.flatnonzero(chosen)) for name in SHARES}
+        pictures: {name: on(name, np.flatnonzero(chosen)) for name in TOP_K}
         for pictures, chosen in sets.items()
         if chosen.any()
     }

@@ -216,7 +216,7 @@ def write_results(study: optuna.Study, out: Path) -> str:
         "tuning.html",
         facts=study.user_attrs["facts"],
         plots={title: chart(plot.update_layout(title=None), 380) for title, plot in plots.items()},
-        trials=sorted(ended(study), key=lambda trial: (-trial.state, trial.value)),
+        trials=sorted(ended(study), key=lambda trial: (trial.state, trial.value)),
         pruned=TrialState.PRUNED,
         space={name: (d.low, d.high, reason) for name, (d, reason) in SEARCH_SPACE.items()},
         best=best,
