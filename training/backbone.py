@@ -24,6 +24,7 @@ class Backbone:
         keywords: further arguments of `timm.create_model`, the weights' overlay included.
         mean, std: normalisation of RGB in 0..1 that the weights expect.
         license, origin: for the model card.
+        parts: backbones whose features stand side by side; none for a single one.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Backbone:
     std: tuple[float, float, float]
     license: str
     origin: str
+    parts: tuple[Backbone, ...] = ()
 
 
 def find_backbone(name: str) -> Backbone:
@@ -41,10 +43,13 @@ def find_backbone(name: str) -> Backbone:
     Args:
         name: a path `folder/NAME` with `NAME.safetensors` and `NAME.json` (with or without either
             suffix), or a timm model name such as `vit_small_patch32_224` (weights from the Hub).
+            Several of them, joined by `+`, stand side by side.
 
     Raises:
         BackboneError: neither such a file nor a timm model with pretrained weights.
     """
+    if len(names := split_names(name)) > 1:
+        return _side_by_side(tuple(map(find_backbone, names)))
     path = Path(name)
     stem = path.with_suffix("") if path.suffix in {".json", ".safetensors"} else path
     description = stem.with_name(stem.name + ".json")
@@ -67,6 +72,25 @@ def find_backbone(name: str) -> Backbone:
         config.std,
         config.license or "unknown",
         f"https://huggingface.co/{config.hf_hub_id}",
+    )
+
+
+def split_names(name: str) -> list[str]:
+    """The backbones that a name joins."""
+    return name.split("+")
+
+
+def _side_by_side(parts: tuple[Backbone, ...]) -> Backbone:
+    """Several backbones as one; photos come normalised as the first one expects them."""
+    return Backbone(
+        name="+".join(part.name for part in parts),
+        architecture="+".join(part.architecture for part in parts),
+        keywords={},
+        mean=parts[0].mean,
+        std=parts[0].std,
+        license="; ".join(dict.fromkeys(part.license for part in parts)),
+        origin="; ".join(part.origin for part in parts),
+        parts=parts,
     )
 
 

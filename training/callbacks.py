@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from fastai.callback.core import Callback
@@ -80,6 +81,13 @@ class WeightAverage(Callback):
         self.learn.model = self.learn.unaveraged
 
 
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint beside `path` and put it there whole."""
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    partial.replace(path)
+
+
 class Checkpoint(Callback):
     """After every epoch, all that is needed to go on, written atomically."""
 
@@ -95,7 +103,6 @@ class Checkpoint(Callback):
     def after_epoch(self) -> None:
         if not (self.trained and is_main()):  # not trained: an epoch that a resumed run skips
             return
-        partial = self.path.with_suffix(".partial")
         optimizer = self.learn.opt.state_dict()
         state = {
             "epoch": self.epoch + 1,
@@ -110,8 +117,7 @@ class Checkpoint(Callback):
                 ],
             },
         }
-        torch.save(state, partial)
-        partial.replace(self.path)
+        save_checkpoint(self.path, state)
 
     def load(self, learner: Learner, decay: float) -> int:
         """Put the saved state into a learner about to be fitted; returns the next epoch."""

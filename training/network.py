@@ -1,4 +1,4 @@
-"""The network: a timm body and one linear layer on the mean of its feature map.
+"""The network: a timm body, or several, and one linear layer on the mean of the feature map.
 
 That simple head makes the class activation map exact (Zhou et al., "Learning Deep Features for
 Discriminative Localization", CVPR 2016): the logit is the mean of the map.
@@ -6,11 +6,86 @@ Discriminative Localization", CVPR 2016): the logit is the mean of the map.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import timm
 import torch
 from torch import nn
 
 from training.backbone import Backbone, BackboneError
+
+
+def create_body(backbone: Backbone, drop_path: float, pretrained: bool) -> nn.Module:
+    """A timm network without its head, or several side by side."""
+    if backbone.parts:
+        return SideBySide(backbone, drop_path, pretrained)
+    keywords = backbone.keywords | ({"drop_path_rate": drop_path} if drop_path else {})
+    return timm.create_model(
+        backbone.architecture, pretrained=pretrained, num_classes=0, **keywords
+    )
+
+
+def feature_map(body: nn.Module, photos: torch.Tensor) -> torch.Tensor:
+    """Last features of a body, (n, d, h, w), for convolutional and for token networks.
+
+    Raises:
+        BackboneError: the body gives features of neither kind.
+    """
+    features = body.forward_features(photos)
+    if features.ndim == 3:  # tokens (n, t, d) of a square grid, class tokens first
+        patches = features[:, getattr(body, "num_prefix_tokens", 0) :]
+        side = round(patches.shape[1] ** 0.5)
+        if side * side != patches.shape[1]:
+            raise BackboneError("this backbone's tokens are not a square grid")
+        features = patches.transpose(1, 2).unflatten(2, (side, side))
+    elif features.ndim == 4 and features.shape[1] != body.num_features:
+        features = features.permute(0, 3, 1, 2)  # Swin and others keep channels last
+    elif features.ndim != 4:
+        raise BackboneError("this backbone gives no feature map; choose another")
+    return features
+
+
+class SideBySide(nn.Module):
+    """Bodies that see the same photo, each normalised as it expects; their channels in a row."""
+
+    def __init__(self, backbone: Backbone, drop_path: float, pretrained: bool) -> None:
+        super().__init__()
+        self.bodies = nn.ModuleList(
+            create_body(part, drop_path, pretrained) for part in backbone.parts
+        )
+        self.num_features = sum(body.num_features for body in self.bodies)
+        given_mean, given_std = torch.tensor(backbone.mean), torch.tensor(backbone.std)
+        for number, part in enumerate(backbone.parts):
+            mean, std = torch.tensor(part.mean), torch.tensor(part.std)
+            for name, value in (("scale", given_std / std), ("shift", (given_mean - mean) / std)):
+                self.register_buffer(f"{name}_{number}", value[:, None, None], persistent=False)
+
+    def forward_features(self, photos: torch.Tensor) -> torch.Tensor:
+        """Photos, normalised as the first body expects them -> (n, sum of d, h, w).
+
+        Raises:
+            BackboneError: the bodies look at grids of different sizes.
+        """
+        maps = [
+            feature_map(body, photos * getattr(self, f"scale_{i}") + getattr(self, f"shift_{i}"))
+            for i, body in enumerate(self.bodies)
+        ]
+        if len({features.shape[2:] for features in maps}) > 1:
+            raise BackboneError("these backbones' feature maps are of different sizes")
+        return torch.cat(maps, dim=1)
+
+
+def joined_weights(networks: Sequence[Network]) -> dict[str, torch.Tensor]:
+    """Weights of a network with all bodies side by side, whose logits are the mean of theirs."""
+    heads = [network.head for network in networks]
+    weights = {
+        f"body.bodies.{number}.{name}": value
+        for number, network in enumerate(networks)
+        for name, value in network.body.state_dict().items()
+    }
+    weights["head.weight"] = torch.cat([head.weight.detach() for head in heads], 1) / len(heads)
+    weights["head.bias"] = torch.stack([head.bias.detach() for head in heads]).mean(0)
+    return weights
 
 
 class Network(nn.Module):
@@ -25,10 +100,7 @@ class Network(nn.Module):
         pretrained: bool = True,
     ):
         super().__init__()
-        keywords = backbone.keywords | ({"drop_path_rate": drop_path} if drop_path else {})
-        self.body = timm.create_model(
-            backbone.architecture, pretrained=pretrained, num_classes=0, **keywords
-        )
+        self.body = create_body(backbone, drop_path, pretrained)
         self.body.eval()
         with torch.no_grad():
             width = self.feature_map(torch.zeros(2, 3, 224, 224)).shape[1]
@@ -36,23 +108,8 @@ class Network(nn.Module):
         self.head = nn.Linear(width, label_count)
 
     def feature_map(self, photos: torch.Tensor) -> torch.Tensor:
-        """Last features of the body, (n, d, h, w), for convolutional and for token networks.
-
-        Raises:
-            BackboneError: the body gives features of neither kind.
-        """
-        features = self.body.forward_features(photos)
-        if features.ndim == 3:  # tokens (n, t, d) of a square grid, class tokens first
-            patches = features[:, getattr(self.body, "num_prefix_tokens", 0) :]
-            side = round(patches.shape[1] ** 0.5)
-            if side * side != patches.shape[1]:
-                raise BackboneError("this backbone's tokens are not a square grid")
-            features = patches.transpose(1, 2).unflatten(2, (side, side))
-        elif features.ndim == 4 and features.shape[1] != self.body.num_features:
-            features = features.permute(0, 3, 1, 2)  # Swin and others keep channels last
-        elif features.ndim != 4:
-            raise BackboneError("this backbone gives no feature map; choose another")
-        return features
+        """Last features of the body, (n, d, h, w)."""
+        return feature_map(self.body, photos)
 
     def activation_maps(self, features: torch.Tensor) -> torch.Tensor:
         """Feature map (n, d, h, w) -> class activation maps (n, labels, h, w)."""

@@ -1,0 +1,87 @@
+"""Networks of one or of several bodies: features, maps and logits."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from ideitify import Recognizer
+from training.backbone import Backbone, BackboneError, find_backbone
+from training.export import export_bundle
+from training.network import Network, joined_weights
+from training.settings import FitSettings
+from training.train import fit
+
+ONE = Backbone(
+    "one", "mobilenetv3_small_050", {}, (0.5,) * 3, (0.5,) * 3, license="CC0-1.0", origin="here"
+)
+OTHER = dataclasses.replace(
+    ONE, name="other", architecture="mobilenetv2_035", mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.4)
+)
+BOTH = dataclasses.replace(ONE, name="one+other", parts=(ONE, OTHER))
+
+
+def normalised(photos: torch.Tensor, backbone: Backbone) -> torch.Tensor:
+    mean, std = (torch.tensor(v)[:, None, None] for v in (backbone.mean, backbone.std))
+    return (photos - mean) / std
+
+
+def test_the_logits_of_bodies_side_by_side_are_the_mean_of_theirs() -> None:
+    torch.manual_seed(0)
+    apart = [Network(backbone, 5, 0.0, pretrained=False).eval() for backbone in (ONE, OTHER)]
+    joined = Network(BOTH, 5, 0.0, pretrained=False).eval()
+    joined.load_state_dict(joined_weights(apart))
+    photos = torch.rand(2, 3, 96, 96)
+    with torch.no_grad():
+        expected = torch.stack(
+            [
+                network(normalised(photos, backbone))
+                for network, backbone in zip(apart, BOTH.parts, strict=True)
+            ]
+        ).mean(0)
+        features = joined.feature_map(normalised(photos, BOTH))
+        torch.testing.assert_close(joined(normalised(photos, BOTH)), expected)
+        torch.testing.assert_close(joined.activation_maps(features).mean((2, 3)), expected)
+    assert features.shape == (2, joined.head.in_features, 3, 3)
+
+
+def test_bodies_that_look_at_different_grids_are_refused() -> None:
+    vit = dataclasses.replace(
+        ONE, architecture="vit_tiny_patch16_224", keywords={"depth": 1, "dynamic_img_size": True}
+    )
+    with pytest.raises(BackboneError, match="different sizes"):
+        Network(dataclasses.replace(BOTH, parts=(ONE, vit)), 5, 0.0, pretrained=False)
+
+
+def test_one_of_several_backbones_that_is_missing_is_named() -> None:
+    with pytest.raises(BackboneError, match="no backbone 'nowhere'"):
+        find_backbone("mobilenetv3_small_100+nowhere")
+
+
+def test_several_backbones_are_trained_apart_and_exported_as_one(
+    drawn_dataset: Path, tiny_backbone: str, tmp_path: Path
+) -> None:
+    first = Path(tiny_backbone)
+    second = first.with_name("tiny2")
+    for suffix in (".json", ".safetensors"):
+        content = first.with_name(first.name + suffix).read_bytes()
+        if suffix == ".json":
+            content = json.dumps(
+                json.loads(content) | {"name": "tiny2", "mean": [0.4] * 3}
+            ).encode()
+        second.with_name(second.name + suffix).write_bytes(content)
+    settings = FitSettings(
+        epochs=1, train_size=64, valid_size=64, batch_size=8, precision="fp32", valid_share=0.25
+    )
+    names, run = f"{first}+{second}", tmp_path / "run"
+    fitted = fit(drawn_dataset, names, run, settings, cache=tmp_path / "cache")
+    assert sorted(path.parent.name for path in run.glob("*/history.csv")) == ["tiny", "tiny2"]
+    assert (run / "checkpoint.pth").is_file()
+    manifest = export_bundle(fitted, tmp_path / "bundle", "both")
+    assert manifest.training["backbone"]["name"] == "tiny+tiny2"
+    answer = Recognizer(tmp_path / "bundle").recognize(fitted.data.pictures[0].path)
+    assert len(answer.embedding) == fitted.network.head.in_features
