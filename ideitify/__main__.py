@@ -348,6 +348,8 @@ def describe_bundle(folder: Path, manifest: Manifest) -> str:
     """What `bundle.json` promises, as text for a terminal."""
     spec, thresholds = manifest.input, manifest.thresholds
     sizes = [f"{name} {(folder / name).stat().st_size / 1e6:.2f} MB" for name in manifest.files]
+    few = manifest.prototypes
+    trained = [label for label in manifest.labels if label not in few]
     facts = {
         "Name": manifest.name,
         "Created": manifest.created,
@@ -357,15 +359,14 @@ def describe_bundle(folder: Path, manifest: Manifest) -> str:
         + (", with its mirror image" if spec.flip else ""),
         "Deity": f"named from a probability of {thresholds.deity:.3g}",
         "No deity": f"said from a probability of {thresholds.none:.3g}",
-        "A form, family or tradition": "not named"
+        "Broader": "an unsure answer names no form, family or tradition"
         if thresholds.broader is None
-        else f"named in place of an unsure name from a probability of {thresholds.broader:.3g}",
+        else "an unsure answer names a form, family or tradition from a probability of "
+        f"{thresholds.broader:.3g}",
         "Thresholds": thresholds.operating_point,
         "Temperature": f"{manifest.temperature:.3g}",
-        "Labels": f"{len(manifest.labels)}: {', '.join(manifest.labels)}",
-        "From few pictures": f"{len(manifest.prototypes)} of them: {', '.join(manifest.prototypes)}"
-        if manifest.prototypes
-        else "none of them",
+        "Labels": f"{len(manifest.labels)}: {', '.join(trained)}",
+        "Prototypes": f"{len(few)} of the labels, known from few pictures: {', '.join(few) or '-'}",
     }
     lines = [_fact(name, text) for name, text in facts.items()]
     for pictures, estimates in manifest.metrics.items():

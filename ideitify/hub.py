@@ -14,7 +14,7 @@ from typing import Any
 from ideitify.bundle import MANIFEST_NAME, MODEL_NAME, BundleError, sha256_of
 from ideitify.settings import PROJECT_FOLDER
 
-BUNDLE_FILES = [MANIFEST_NAME, MODEL_NAME, "references.npz", "README.md"]
+BUNDLE_FILES = [MANIFEST_NAME, MODEL_NAME, "README.md"]
 PICKLE_NAME = "model.pkl"  # what fastai's `push_to_hub_fastai` writes
 TRAINING_PACKAGES = ("torch", "fastai", "timm", "onnx")
 

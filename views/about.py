@@ -65,8 +65,8 @@ st.markdown(
 )
 parts.heading("What it cannot do")
 st.html(parts.bullets((
-    "It knows only the figures under Explore. Many traditions are missing, among them those of "
-    "Africa, China, Japan and the Americas.",
+    "It knows only figures that have an entry under Explore, not all of them, and some from few "
+    "pictures only. Thousands of others are missing.",
     "It goes by what is usual in images: rare forms, damaged statues, and figures wrapped in cloth "
     "and flowers are often missed.",
     "Figures that share their signs are confused; the answer then names both.",

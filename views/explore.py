@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from ideitify import Entry, KnowledgeError, find_entry, knowledge, search_entries
+from ideitify import BundleError, Entry, KnowledgeError, find_entry, knowledge, search_entries
 from ideitify.circles import mid_sentence
 from ideitify.knowledge import close_slugs
 from views import parts, words
@@ -43,7 +43,7 @@ def browse() -> None:
         return
     st.html(f'<p class="quiet" role="status">{len(found)} of {len(everyone)} entries</p>')
     if query.strip() or tradition or region:
-        show_cards(found, "found")
+        show_cards(found, "found", with_tradition=True)
     else:
         show_traditions(everyone)
 
@@ -67,7 +67,7 @@ def show_traditions(entries: Sequence[Entry]) -> None:
         groups[entry.tradition or ""].append(entry)
     for tradition, members in sorted(groups.items(), key=lambda item: -len(item[1])):
         parts.heading(tradition)
-        show_cards(members[:SHOWN_OF_EACH], tradition)
+        show_cards(members[:SHOWN_OF_EACH], tradition, with_tradition=False)
         if len(members) > SHOWN_OF_EACH:
             st.button(
                 f"All {len(members)} of {words.plain(mid_sentence(tradition))}",
@@ -79,17 +79,18 @@ def _filter_by(tradition: str) -> None:
     st.session_state.tradition = tradition
 
 
-def show_cards(entries: Sequence[Entry], name: str) -> None:
+def show_cards(entries: Sequence[Entry], name: str, *, with_tradition: bool) -> None:
     """One card per entry; the whole card is its link."""
     with st.container(key=f"cards-{name}"):
         for entry in entries:
             with st.container(key=f"card-{entry.slug}", gap=None):
                 parts.link_to(entry)
                 tag, native = words.native_name(entry) or ("", "")
+                tradition = (entry.tradition or "") if with_tradition else ""
                 st.html(
                     f'<span class="native" lang="{tag}">{escape(native)}</span>'
                     f'<span class="domain">{escape(", ".join(entry.domain[:2]))}</span>'
-                    f'<span class="tradition">{escape(entry.tradition or "")}</span>'
+                    f'<span class="tradition">{escape(tradition)}</span>'
                 )
 
 
@@ -98,6 +99,8 @@ def show(entry: Entry) -> None:
     st.page_link("explore.py", label="All entries", icon=":material/arrow_back:")
     st.title(words.plain(entry.name), anchor=False)
     parts.show_names(entry, most=None)
+    if notes := [*_how_it_is_known(entry), *([words.BRIEF] if entry.brief else [])]:
+        st.html(f'<p class="quiet">{escape(" ".join(notes))}</p>')
     parts.show_facts({
         "Tradition": entry.tradition,
         "Circle": entry.family,
@@ -118,6 +121,18 @@ def show(entry: Entry) -> None:
             for tag, name in entry.names.items()
         )
         st.html(f'<dl class="languages">{terms}</dl>')
+
+
+def _how_it_is_known(entry: Entry) -> Iterator[str]:
+    """Whether photos of this one are recognised, where that is not as usual."""
+    try:
+        manifest = parts.load_recognizer().manifest
+    except BundleError:  # Snap and About tell
+        return
+    if entry.slug not in manifest.labels:
+        yield "I do not recognise this one in photos yet."
+    elif entry.slug in manifest.prototypes:
+        yield "I know this one from few pictures only."
 
 
 def show_relations(entry: Entry) -> None:

@@ -225,7 +225,7 @@ def advise() -> None:
         f"I know {known} deities and sacred figures; thousands of others I do not. So this says "
         "nothing about the worth or the holiness of what you see. Ask someone who knows the place."
     )
-    st.page_link("explore.py", label="Who I know", icon=":material/menu_book:")
+    st.page_link("explore.py", label="All entries", icon=":material/menu_book:")
 
 
 if "snap" in st.session_state:

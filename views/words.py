@@ -18,6 +18,8 @@ ASPECTS = {
     "colours": "Colours",
 }
 
+BRIEF = "A short entry, for now: the signs, and where to read on."
+
 FIGURES = {
     "accuracy": "right at the first guess",
     "top_3_accuracy": "right within 3 guesses",

@@ -25,6 +25,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from PIL import Image
 
+from ideitify import Recognizer
 from ideitify.api import ApiError, _Workers, routes
 from ideitify.knowledge import knowledge
 from ideitify.openapi import document
@@ -123,6 +124,14 @@ def test_a_photo_as_the_body(api: Server) -> None:
             "shiva": "/api/deities/shiva",
         },
     }
+
+
+def test_an_unsure_answer_with_its_circle_follows_the_document(tmp_path: Path) -> None:
+    thresholds = {"deity": 0.6, "none": 0.5, "broader": 0.9, "operating_point": "test"}
+    recognizer = Recognizer.load(write_bundle(tmp_path / "broader", thresholds=thresholds))
+    answer = recognizer.recognize(png(VIOLET)).as_json()
+    assert answer["broader"]["kind"] == "tradition"
+    assert follows("Answer", {"file": None, **answer, "explain": {}})
 
 
 def test_a_photo_in_a_form(api: Server) -> None:

@@ -250,6 +250,29 @@ def test_info_tells_the_bundle(run, tiny_bundle: Path) -> None:
         assert text in done.stdout
 
 
+def test_info_tells_the_labels_known_from_few_pictures_apart(run, tmp_path: Path) -> None:
+    write_bundle(tmp_path / "few", prototypes=["shiva"])
+    done = run("info", "--bundle", "few")
+    assert "4: ganesha, krishna, none\n" in done.stdout
+    assert "1 of the labels, known from few pictures: shiva\n" in done.stdout
+
+
+UNSURE = {"deity": 0.6, "none": 0.5, "broader": 0.9, "operating_point": "test"}
+
+
+def test_an_unsure_answer_names_its_circle(run, tmp_path: Path) -> None:
+    write_bundle(tmp_path / "broader", thresholds=UNSURE)
+    (tmp_path / "violet.png").write_bytes(png(VIOLET))
+    arguments = ["identify", "violet.png", "--bundle", "broader"]
+    assert "a figure of Hinduism\n" in run(*arguments).stdout
+    (record,) = records(run(*arguments, "--json", "--csv", "answers.csv"))
+    assert record["broader"]["name"] == "Hinduism"
+    with (tmp_path / "answers.csv").open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["broader"] == "Hinduism"
+    assert float(row["broader_probability"]) == record["broader"]["probability"]
+
+
 def test_settings_tell_every_option_and_what_differs(run_process) -> None:
     done = run_process("settings", IDEITIFY_MAX_BYTES="5000")
     assert "IDEITIFY_MAX_BYTES = 5000  (by default 20971520)\n    largest photo" in done.stdout

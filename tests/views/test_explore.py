@@ -97,3 +97,19 @@ def test_a_mistyped_link_offers_the_nearest(app: AppTest) -> None:
     app.query_params["deity"] = "ganesh"
     app.switch_page("explore.py").run()
     assert "Ganesha" in cards(app)
+
+
+@pytest.mark.parametrize(
+    ("slug", "said"),
+    [("zeus", "I do not recognise this one in photos yet."), (BRIEF[0], "A short entry, for now")],
+)
+def test_an_entry_says_what_is_not_as_usual(app: AppTest, slug: str, said: str) -> None:
+    app.query_params["deity"] = slug
+    app.switch_page("explore.py").run()
+    assert said in text_of(app)
+
+
+def test_an_entry_that_is_recognised_says_nothing_of_it(app: AppTest) -> None:
+    app.query_params["deity"] = "ganesha"
+    app.switch_page("explore.py").run()
+    assert "this one" not in text_of(app)
