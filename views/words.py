@@ -142,8 +142,8 @@ def confidence(answer: Answer) -> str:
             if answer.broader:
                 together = percent(answer.broader.probability)
                 return (
-                    f"But I am not sure which. That it is one of them: {together}; the likeliest, "
-                    f"{name}: {percent(first.probability)}. The signs below help you decide."
+                    f"But I am not sure which: it is one of them at {together}, and {name}, the "
+                    f"likeliest, at {percent(first.probability)}. The signs below help you decide."
                 )
             doubt = f"I am not sure. The likeliest name is {name}, at {percent(first.probability)}"
             if leans_to_nobody(answer):

@@ -70,7 +70,7 @@ def test_doubt_names_the_chance_of_nobody_where_it_counts() -> None:
 
 def test_a_circle_is_said_with_its_share_and_its_likeliest_name() -> None:
     said = words.confidence(answer(Verdict.UNSURE, broader=FORM, rama=0.41))
-    assert "not sure which. That it is one of them: 83 %; the likeliest, Rama: 41 %." in said
+    assert "it is one of them at 83 %, and Rama, the likeliest, at 41 %." in said
 
 
 def test_a_native_name_is_one_that_tells_more_than_the_main_name() -> None:
