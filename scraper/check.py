@@ -66,7 +66,7 @@ async def ask(stored: Stored, web: PoliteWeb, folder: Path) -> tuple[Health | No
         arrival = await web.download(stored.url, folder)
     except Refused as refusal:
         return _health(refusal), str(refusal)
-    arrival.path.unlink()
+    arrival.discard()
     if arrival.sha256 == stored.sha256:
         return Health.ALIVE, ""
     return Health.CHANGED, "another picture is there now"

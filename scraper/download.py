@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Protocol
 
@@ -25,7 +26,7 @@ from scraper.settings import ScraperSettings
 from scraper.web import Arrival, PoliteWeb
 from scraper.web.refusal import Refused
 
-HASH_SIDE = 64  # pixels; four times that of the picture that is hashed
+HASH_SIDE = 64  # pixels; twice that of the picture that is hashed
 SECONDS_BETWEEN_PLANS = 1.0  # while finding goes on and nothing is left to download
 
 
@@ -43,6 +44,21 @@ class Wanted:
     permits: Collection[str]
     limit: int
     again: bool = False
+
+
+@dataclass(frozen=True)
+class Landing:
+    """What one try to download an item brought: a picture nobody has looked at, or a refusal.
+
+    Attributes:
+        started_at: as `now` gives it.
+        clock: the same moment, in the seconds of `time.monotonic`.
+    """
+
+    item: Item
+    started_at: str
+    clock: float
+    got: Arrival | Refused
 
 
 class Board(Protocol):
@@ -104,60 +120,59 @@ def download_items(
     limits = Settings(max_bytes=settings.max_bytes)  # the core's for photos, but for their size
     with ThreadPoolExecutor(os.cpu_count()) as threads:
 
-        async def work(item: Item) -> Attempt:
-            return await attempt(item, web, run, limits, threads)
+        async def work(item: Item) -> Landing:
+            return await fetch(item, web, run.partial)
 
         def claim(items: list[Item]) -> list[Item]:
             return ledger.claim(items, run.id)
 
         with closing(fly(web, refill, work, settings, admit=claim)) as batches:
-            for attempts in batches:
-                for settled in ledger.settle(attempts):
+            for landings in batches:
+                attempts = threads.map(partial(look_at, run=run, limits=limits), landings)
+                for settled in ledger.settle(list(attempts)):
                     run.put_away(settled)
                     board.settle(settled)
 
 
-async def attempt(
-    item: Item, web: PoliteWeb, run: Run, limits: Settings, threads: ThreadPoolExecutor
-) -> Attempt:
-    """Download one item and look at it, on the web's loop; the time includes waiting for a turn."""
+async def fetch(item: Item, web: PoliteWeb, folder: Path) -> Landing:
+    """Try to download one item, on the web's loop; this includes waiting for a turn."""
     started_at, clock = now(), time.monotonic()
-    arrived, reason, detail, retry = None, "", "", False
     try:
-        arrival = await web.download(item.url, run.partial)
-        loop = asyncio.get_running_loop()
-        arrived = await loop.run_in_executor(threads, look_at, arrival, item, run, limits)
+        return Landing(item, started_at, clock, await web.download(item.url, folder))
     except Refused as refusal:
-        reason, detail, retry = refusal.reason, str(refusal), refusal.retry_later
-    except PhotoError as error:
-        what = str(error).partition(":")[0]  # what follows is advice to whoever sends a photo
-        reason, detail = error.reason, f"It arrived and cannot be used. {what}."
-    seconds = round(time.monotonic() - clock, 3)
-    return Attempt(item, started_at, seconds, arrived, reason, detail, retry)
+        return Landing(item, started_at, clock, refusal)
 
 
-def look_at(arrival: Arrival, item: Item, run: Run, limits: Settings) -> Arrived:
-    """Decode a picture as far as its hash needs, and mark its file as complete.
+def look_at(landing: Landing, run: Run, limits: Settings) -> Attempt:
+    """Decode what arrived as far as its hash needs, and have it in a file that is complete."""
+    item, got = landing.item, landing.got
+    arrived, reason, detail, retry = None, "", "", False
+    if isinstance(got, Refused):
+        reason, detail, retry = got.reason, str(got), got.retry_later
+    else:
+        try:
+            arrived = _looked_at(got, limits)
+            run.complete(got.keep(), item, got.sha256, got.suffix)
+        except PhotoError as error:
+            got.discard()
+            what = str(error).partition(":")[0]  # what follows is advice to whoever sends a photo
+            reason, detail = error.reason, f"It arrived and cannot be used. {what}."
+    seconds = round(time.monotonic() - landing.clock, 3)
+    return Attempt(item, landing.started_at, seconds, arrived, reason, detail, retry)
 
-    Raises:
-        PhotoError: it is no picture that the project can read; its file is removed.
-    """
-    try:
-        look = perceptual_hash(open_photo(arrival.path, side=HASH_SIDE, limits=limits))
-        width, height = upright_size(arrival.path)
-    except PhotoError:
-        arrival.path.unlink()
-        raise
-    run.complete(arrival.path, item, arrival.sha256, arrival.suffix)
+
+def _looked_at(arrival: Arrival, limits: Settings) -> Arrived:
+    look = perceptual_hash(open_photo(arrival.content, side=HASH_SIDE, limits=limits))
+    width, height = upright_size(arrival.content)
     return Arrived(
         arrival.url, arrival.sha256, look, arrival.suffix, arrival.size, width, height,
         arrival.etag, arrival.last_modified,
     )  # fmt: skip
 
 
-def upright_size(path: Path) -> tuple[int, int]:
+def upright_size(content: bytes | Path) -> tuple[int, int]:
     """(width, height) in pixels of a picture that `open_photo` reads, as it is shown."""
-    with Image.open(path) as image:
+    with Image.open(BytesIO(content) if isinstance(content, bytes) else content) as image:
         return (image.height, image.width) if _lies_on_its_side(image) else image.size
 
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Generator, Sequence
-from concurrent.futures import Future
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -53,9 +53,21 @@ def fly(
         Whatever `work` raises; the rest is cancelled.
     """
     turns = _Turns(settings)
-    landed: SimpleQueue[Future[Result]] = SimpleQueue()
-    airborne: dict[Future[Result], Item] = {}
-    running: set[asyncio.Task[Any]] = set()
+    landed: SimpleQueue[tuple[Item, asyncio.Task[Result]]] = SimpleQueue()
+    running: set[asyncio.Task[Result]] = set()
+    airborne = 0
+
+    def start(items: list[Item]) -> None:
+        for item in items:
+            task = web.loop.create_task(work(item))
+            running.add(task)
+            task.add_done_callback(partial(land, item))
+
+    def land(item: Item, task: asyncio.Task[Result]) -> None:
+        running.discard(task)
+        task.cancelled() or task.exception()  # else asyncio complains of those that nobody takes
+        landed.put((item, task))
+
     refill_at = 0.0
     try:
         while True:
@@ -67,16 +79,16 @@ def fly(
                 refill_at = asked + max(REFILL_SECONDS, REFILL_SHARE * took)
                 if is_idle and not turns:
                     return
-            taken = turns.take(AHEAD * settings.concurrency - len(airborne))
+            taken = turns.take(AHEAD * settings.concurrency - airborne)
             admitted = admit(taken) if taken else []
             turns.end(_without(taken, admitted))
-            for item in admitted:
-                future = web.submit(_tracked(work(item), running))
-                airborne[future] = item
-                future.add_done_callback(landed.put)
-            if airborne and (done := _drain(landed, len(airborne) // BATCH_SHARE)):
-                turns.end([airborne.pop(future) for future in done])
-                yield [future.result() for future in done]
+            if admitted:
+                airborne += len(admitted)
+                web.loop.call_soon_threadsafe(start, admitted)
+            if airborne and (done := _drain(landed, airborne // BATCH_SHARE)):
+                airborne -= len(done)
+                turns.end([item for item, _ in done])
+                yield [task.result() for _, task in done]
     finally:
         if airborne:
             web.submit(_cancel(running)).result()
@@ -142,17 +154,7 @@ def _drain(landed: SimpleQueue[Any], batch: int) -> list[Any]:
         return done
 
 
-async def _tracked(work: Coroutine[Any, Any, Result], running: set[asyncio.Task[Any]]) -> Result:
-    task = asyncio.current_task()
-    assert task is not None
-    running.add(task)
-    try:
-        return await work
-    finally:
-        running.discard(task)
-
-
-async def _cancel(running: set[asyncio.Task[Any]]) -> None:
+async def _cancel(running: set[asyncio.Task[Result]]) -> None:
     tasks = list(running)
     for task in tasks:
         task.cancel()

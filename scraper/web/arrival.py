@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
 
 import httpcore
@@ -21,13 +22,18 @@ from scraper.web.signature import HEAD_BYTES, describe, picture_suffix
 _REST_BYTES = 64 * 1024
 _REST_SECONDS = 2.0
 
+# A body of so many bytes waits in memory, for the loop that serves all others not to wait for the
+# disk: making a file takes as long as sending a request. A larger one is written in such pieces.
+_HELD_BYTES = 128 * 1024
+
 
 @dataclass(frozen=True)
 class Arrival:
-    """A picture that has arrived, as it came; the caller moves or removes its file.
+    """A picture that has arrived, as it came; the caller keeps and moves it, or discards it.
 
     Attributes:
-        path: a temporary file.
+        path: a temporary file; a small picture's is not there before `keep`.
+        held: the bytes of a small picture, None for those that are in the file already.
         sha256: of its bytes, 64 hexadecimal digits.
         size: in bytes.
         suffix: by the bytes, whatever name and headers say, such as ".jpg".
@@ -36,12 +42,28 @@ class Arrival:
     """
 
     path: Path
+    held: bytes | None
     sha256: str
     size: int
     suffix: str
     url: str
     etag: str
     last_modified: str
+
+    @property
+    def content(self) -> bytes | Path:
+        """The bytes, or the file that has them."""
+        return self.path if self.held is None else self.held
+
+    def keep(self) -> Path:
+        """Have the picture in its file."""
+        if self.held is not None:
+            self.path.write_bytes(self.held)
+        return self.path
+
+    def discard(self) -> None:
+        """Leave no file."""
+        self.path.unlink(missing_ok=True)
 
 
 class Answer:
@@ -88,7 +110,7 @@ class Answer:
         return bytes(body)
 
     async def save(self, folder: Path, max_bytes: int) -> Arrival:
-        """Write the body, if it is a picture, to a temporary file in `folder` as it comes in.
+        """Take the body in, if it is a picture; a large one goes to a temporary file in `folder`.
 
         Nothing is unpacked: what a server packed unasked does not begin as a picture does.
 
@@ -103,20 +125,30 @@ class Answer:
         if not suffix:
             raise Refused("not_a_picture", self.host, describe(head))
         path = folder / f".{uuid4().hex}.partial"
-        digest, size = sha256(), 0
+        digest, size, held = sha256(), 0, bytearray()
+        file: BinaryIO | None = None
         try:
-            with path.open("xb") as file:
-                async for chunk in _chain(head, self._chunks):
-                    size += len(chunk)
-                    if size > max_bytes:
-                        raise too_large
-                    digest.update(chunk)
-                    file.write(chunk)
+            async for chunk in _chain(head, self._chunks):
+                size += len(chunk)
+                if size > max_bytes:
+                    raise too_large
+                digest.update(chunk)
+                held += chunk
+                if len(held) > _HELD_BYTES:
+                    file = file or path.open("xb")
+                    file.write(held)
+                    held.clear()
+            if file:
+                file.write(held)
+                file.close()
         except BaseException:
-            path.unlink(missing_ok=True)
+            if file:
+                file.close()
+                path.unlink()
             raise
         return Arrival(
             path=path,
+            held=None if file else bytes(held),
             sha256=digest.hexdigest(),
             size=size,
             suffix=suffix,

@@ -120,7 +120,7 @@ class PoliteWeb:
             raise SourceError(message) from error
 
     async def download(self, url: str, folder: Path) -> Arrival:
-        """Fetch a picture into a temporary file `.<random>.partial` in `folder`; on the loop.
+        """Fetch a picture, a large one into a temporary file in `folder`; on the loop.
 
         May be called for thousands of URLs at a time: each waits for its host's turn.
 

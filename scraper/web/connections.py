@@ -7,8 +7,10 @@ each that is idle; at 64 requests at a time that takes longer than the requests 
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import cached_property
 
 import httpcore
 import httpx
@@ -24,7 +26,7 @@ class Connections:
     """An async context manager; at its end all connections are closed."""
 
     def __init__(self, *, most: int, idle_seconds: float, allow_private: bool) -> None:
-        """Prepare; certificates are checked by certifi's or, if set, `SSL_CERT_FILE`'s.
+        """Prepare.
 
         Args:
             most: connections kept while nobody uses them.
@@ -33,7 +35,6 @@ class Connections:
         """
         self._most = most
         self._extensions = {"timeout": dict.fromkeys(("connect", "read", "write"), idle_seconds)}
-        self._ssl_context = httpx.create_ssl_context()
         self._backend = CheckedBackend(allow_private)
         self._free: list[_Connection] = []
 
@@ -82,11 +83,16 @@ class Connections:
             await connection.aclose()
         return _Connection(
             origin,
-            self._ssl_context,
+            self._ssl_context if origin.scheme == b"https" else None,
             keepalive_expiry=KEEP_SECONDS,
             http2=True,
             network_backend=self._backend,
         )
+
+    @cached_property
+    def _ssl_context(self) -> ssl.SSLContext:
+        """Checks certificates by certifi's or, if set, `SSL_CERT_FILE`'s; takes long to make."""
+        return httpx.create_ssl_context()
 
     def _fitting(self, origin: httpcore.Origin) -> _Connection | None:
         fitting = (each for each in reversed(self._free) if each.can_handle_request(origin))

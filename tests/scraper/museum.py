@@ -339,8 +339,9 @@ class Visit:
         await asyncio.sleep(3600)
 
     async def give_half_silence(self) -> None:
-        """The beginning of a picture, and not a byte more."""
-        await self.send(self.picture()[:2000], Content_Length=len(self.picture()))
+        """Most of a picture, enough not to be held in memory, and not a byte more."""
+        beginning = self.picture() + bytes(200_000)
+        await self.send(beginning, Content_Length=len(beginning) + 1)
         await asyncio.sleep(3600)
 
     async def give_endless(self) -> None:

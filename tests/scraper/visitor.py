@@ -32,11 +32,17 @@ class Visitor:
         self.events = events
 
     def download(self, url: str) -> Arrival:
-        return self.web.submit(self.web.download(url, self.folder)).result(PATIENCE)
+        """The picture, in its file."""
+        arrival = self.web.submit(self.web.download(url, self.folder)).result(PATIENCE)
+        arrival.keep()
+        return arrival
 
     def download_all(self, urls: Sequence[str]) -> list[Arrival]:
         futures = [self.web.submit(self.web.download(url, self.folder)) for url in urls]
-        return [future.result(PATIENCE) for future in futures]
+        arrivals = [future.result(PATIENCE) for future in futures]
+        for arrival in arrivals:
+            arrival.keep()
+        return arrivals
 
     def refusal(self, url: str) -> Refused:
         """Why a URL is refused; no file of it is left."""
