@@ -133,7 +133,8 @@ def as_found(page: Any, source: str, query: str, skos_concept: str = "") -> Iter
     """A file page as a find; nothing if it is no picture or its answer is not whole."""
     info = at(page, "imageinfo", 0)
     about = at(info, "extmetadata")
-    if at(info, "mime") not in (None, *_PICTURES):
+    is_sound_or_film = bool(at(info, "duration"))
+    if is_sound_or_film or at(info, "mime") not in (None, *_PICTURES):
         return
     size = "thumb" if at(info, "thumburl") else ""
     url = link(at(info, f"{size}url"))
