@@ -18,6 +18,7 @@ _SIGNATURES = {
     ".bmp": rb"BM.{4}\0{4}",
 }
 _WEB_PAGE = rb"(\xef\xbb\xbf)?\s*<"
+_GZIP = rb"\x1f\x8b"
 
 
 def picture_suffix(head: bytes) -> str:
@@ -30,7 +31,9 @@ def describe(head: bytes) -> str:
     """What came instead of a picture or JSON, for an error message."""
     if not head.strip():
         return "nothing"
-    return "a web page" if _begins(head, _WEB_PAGE) else f"a file that begins with {head[:12]!r}"
+    if _begins(head, _WEB_PAGE):
+        return "a web page"
+    return "a gzip file" if _begins(head, _GZIP) else f"a file that begins with {head[:12]!r}"
 
 
 def _begins(head: bytes, signature: bytes) -> bool:

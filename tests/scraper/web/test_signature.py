@@ -44,7 +44,8 @@ def test_nothing_else_is_a_picture(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [(b"", "nothing"), (b" \r\n", "nothing"), (PAGE, "a web page"), (b"\n <p>", "a web page"),
-     (b"%PDF-1.7", "%PDF-1.7"), (b"\xef\xbb\xbf<html>", "a web page")],
+     (b"%PDF-1.7", "%PDF-1.7"), (b"\xef\xbb\xbf<html>", "a web page"),
+     (b"\x1f\x8b\x08\0", "a gzip file")],
 )  # fmt: skip
 def test_what_came_instead_is_told(data: bytes, words: str) -> None:
     assert words in describe(data)
