@@ -424,7 +424,7 @@ def list_sources() -> None:
 
 @app.command()
 def new(
-    slug: Annotated[str, typer.Argument(help="File name of the entry, such as oshun.")],
+    slug: Annotated[str, typer.Argument(help="File name of the entry, such as pachamama.")],
     name: Annotated[str, typer.Option(help="Name in English; by default Wikidata's.")] = "",
     wikidata: Annotated[
         str, typer.Option(metavar="Q…", help="Item of Wikidata to take names and relatives from.")
@@ -434,8 +434,8 @@ def new(
 
     \b
     Examples:
-      python -m scraper new oshun --wikidata QNUMBER
-      python -m scraper new oshun --name Oshun
+      python -m scraper new pachamama --wikidata QNUMBER
+      python -m scraper new pachamama --name Pachamama
     """
     from scraper.draft import DraftError, new_entry
     from scraper.web import PoliteWeb

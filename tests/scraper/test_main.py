@@ -185,9 +185,9 @@ def test_wrong_usage_is_status_2_and_leaves_nothing(
 
 
 def test_a_class_without_an_entry_is_told_how_to_add_it(folder: Path) -> None:
-    done = run("harvest", "--class", "oshun")
+    done = run("harvest", "--class", "pachamama")
     assert done.exit_code == 2
-    assert 'python -m scraper new oshun --name "Oshun"' in done.stderr
+    assert 'python -m scraper new pachamama --name "Pachamama"' in done.stderr
     assert "knowledge/ganesha.md" in done.stderr
 
 
@@ -210,12 +210,21 @@ def test_a_new_class_takes_two_commands(museum: Museum, folder: Path) -> None:
     for package in ("ideitify", "scraper", "knowledge"):
         shutil.copytree(PROJECT / package, folder / package)
     write_csv(folder / "pictures.csv", dict.fromkeys(museum.urls(), "CC0"))
-    words = ["harvest", "--class", "oshun", "--source", "urls=pictures.csv", "--limit", 20, PRIVATE]
-    for command in (["new", "oshun", "--name", "Oshun"], words, ["export"]):
+    words = [
+        "harvest",
+        "--class",
+        "pachamama",
+        "--source",
+        "urls=pictures.csv",
+        "--limit",
+        20,
+        PRIVATE,
+    ]
+    for command in (["new", "pachamama", "--name", "Pachamama"], words, ["export"]):
         with start(*command, project=folder) as process:
             said = process.communicate()
         assert process.returncode == 0, said
-    assert {picture.category for picture in read_dataset(folder / "data")} == {"oshun"}
+    assert {picture.category for picture in read_dataset(folder / "data")} == {"pachamama"}
 
 
 # Looking
