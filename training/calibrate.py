@@ -9,7 +9,7 @@ from scipy.optimize import minimize, minimize_scalar
 from sklearn.model_selection import GroupKFold
 
 from ideitify.bundle import Thresholds
-from ideitify.circles import Circle, broader, circles_of
+from ideitify.circles import Circle, circles_of
 from ideitify.dataset import NONE_CATEGORY
 from ideitify.recognizer import softmax
 from training.metrics import negative_log_likelihood
@@ -184,15 +184,18 @@ def choose_broader(
         The threshold, a whole percentage, and the share of photos that get a circle; (None, 0)
         where no threshold reaches `NAMED_PRECISION`.
     """
-    members = {(c.kind, c.name, c.tradition): c.members for c in circles}
+    if not len(targets) or not circles:
+        return None, 0.0
+    sums = np.stack([probabilities[:, c.members].sum(axis=1) for c in circles], axis=1)
+    holds = np.stack([np.isin(targets, c.members) for c in circles], axis=1)
+    sizes = np.broadcast_to([len(c.members) for c in circles], sums.shape)
+    order = np.lexsort((-sums, sizes), axis=1)  # as `ideitify.circles.broader` prefers them
+    sums, holds = np.take_along_axis(sums, order, 1), np.take_along_axis(holds, order, 1)
     for threshold in np.arange(30, 100) / 100:
-        named = [broader(row, circles, threshold) for row in probabilities]
-        right = [
-            target in members[answer.kind, answer.name, answer.tradition]
-            for answer, target in zip(named, targets, strict=True)
-            if answer is not None
-        ]
-        if right and np.mean(right) >= NAMED_PRECISION:
+        likely = sums >= threshold
+        named = likely.any(axis=1)
+        right = holds[named, likely[named].argmax(axis=1)]
+        if len(right) and right.mean() >= NAMED_PRECISION:
             return float(threshold), len(right) / len(targets)
     return None, 0.0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -16,17 +16,19 @@ from training.calibrate import CALIBRATIONS, cross_fitted_probabilities
 from training.metrics import (
     bootstrap,
     calibration_error_if_perfect,
-    expected_calibration_error,
+    calibration_gap,
     false_positive_rate_at_recall,
-    macro_f1,
-    negative_log_likelihood,
+    log_losses,
+    macro_f1_of,
     none_auroc,
     risk_coverage,
-    top_k_accuracy,
+    top_k_hits,
     wilson_interval,
 )
 from training.predictions import Predictions
-from training.train import Fitted
+
+if TYPE_CHECKING:  # judging a bundle needs no torch
+    from training.train import Fitted
 
 Figures = dict[str, Estimate]
 BINS = 10  # of the reliability curve: fewer than for the error, so that each holds enough pictures
@@ -104,11 +106,12 @@ def figures_of(
         groups: the source of each picture; intervals resample whole sources.
         none: index of the label `none`, if there is one.
     """
-    figures: dict[str, Callable[[np.ndarray], float]] = {
-        name: lambda i, k=k: top_k_accuracy(probabilities[i], targets[i], k)
+    guesses = probabilities.argmax(axis=1)
+    figures = {
+        name: _mean_of(top_k_hits(probabilities, targets, k))
         for name, k in (("accuracy", 1), ("top_3_accuracy", 3), ("top_5_accuracy", 5))
     }
-    figures["macro_f1"] = lambda i: macro_f1(probabilities[i], targets[i])
+    figures["macro_f1"] = lambda i: macro_f1_of(guesses[i], targets[i])
     figures["expected_calibration_error"] = _error_of(probabilities, targets)
     if none is not None and len(np.unique(targets == none)) == 2:
         is_none, score = targets == none, probabilities[:, none]
@@ -122,7 +125,14 @@ def figures_of(
 
 
 def _error_of(probabilities: np.ndarray, targets: np.ndarray) -> Callable[[np.ndarray], float]:
-    return lambda i: expected_calibration_error(probabilities[i], targets[i])
+    confidence, hits = _confidence_and_hits(probabilities, targets)
+    return lambda i: calibration_gap(confidence[i], hits[i])
+
+
+def _confidence_and_hits(
+    probabilities: np.ndarray, targets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    return probabilities.max(axis=1), probabilities.argmax(axis=1) == targets
 
 
 def recall_per_class(fitted: Fitted) -> Figures:
@@ -161,7 +171,7 @@ def evaluate(
     labels, probabilities, targets = known.manifest.labels, known.probabilities, known.targets
     none = labels.index(NONE_CATEGORY) if NONE_CATEGORY in labels else None
     guesses = probabilities.argmax(axis=1)
-    curve = risk_coverage(probabilities, targets)
+    curve = risk_coverage(*_confidence_and_hits(probabilities, targets))
     points = np.unique(np.linspace(0, len(curve) - 1, min(200, len(curve))).astype(int))
     return Evaluation(
         bundle=bundle,
@@ -195,9 +205,13 @@ def _sets(predictions: Predictions, none: int | None) -> dict[str, Figures]:
         p, t = probabilities[members], targets[members]
         measured[name] = figures_of(p, t, groups[members], none)
         measured[name]["area_under_risk_coverage"] = bootstrap(
-            lambda i, p=p, t=t: float(risk_coverage(p[i], t[i]).mean()), groups[members]
+            _area_of(*_confidence_and_hits(p, t)), groups[members]
         )
     return measured
+
+
+def _area_of(confidence: np.ndarray, hits: np.ndarray) -> Callable[[np.ndarray], float]:
+    return lambda i: float(risk_coverage(confidence[i], hits[i]).mean())
 
 
 def taxonomy_accuracy(predictions: Predictions, entries: Mapping[str, Entry]) -> Figures:
@@ -232,8 +246,8 @@ def _traditions(labels: Iterable[str]) -> np.ndarray:
     return np.array([knowledge()[label].tradition or NONE_CATEGORY for label in labels])
 
 
-def _mean_of(hits: np.ndarray) -> Callable[[np.ndarray], float]:
-    return lambda chosen: float(hits[chosen].mean())
+def _mean_of(values: np.ndarray) -> Callable[[np.ndarray], float]:
+    return lambda chosen: float(values[chosen].mean())
 
 
 def _per(names: np.ndarray, hits: np.ndarray, groups: np.ndarray) -> Figures:
@@ -280,7 +294,9 @@ def _unknown_deities(
     return detection(1 - rows.max(axis=1), is_unknown, groups)
 
 
-def detection(score: np.ndarray, is_positive: np.ndarray, groups: np.ndarray) -> Figures:
+def detection(
+    score: np.ndarray, is_positive: np.ndarray, groups: np.ndarray, draws: int = 1000
+) -> Figures:
     """AUROC and the false positive rate at 95 % recall; `pictures` counts the positives.
 
     Args:
@@ -289,9 +305,9 @@ def detection(score: np.ndarray, is_positive: np.ndarray, groups: np.ndarray) ->
     """
     positives = int(is_positive.sum())
     figures = {
-        "auroc": bootstrap(lambda i: none_auroc(score[i], is_positive[i]), groups),
+        "auroc": bootstrap(lambda i: none_auroc(score[i], is_positive[i]), groups, draws),
         "false_positive_rate_at_95_recall": bootstrap(
-            lambda i: false_positive_rate_at_recall(score[i], is_positive[i]), groups
+            lambda i: false_positive_rate_at_recall(score[i], is_positive[i]), groups, draws
         ),
     }
     return {n: e.model_copy(update={"pictures": positives}) for n, e in figures.items()}
@@ -299,7 +315,7 @@ def detection(score: np.ndarray, is_positive: np.ndarray, groups: np.ndarray) ->
 
 def reliability(probabilities: np.ndarray, targets: np.ndarray) -> list[ReliabilityBin]:
     """Bins of equal width in confidence, Wilson intervals; empty ones lack."""
-    confidence, hits = probabilities.max(axis=1), probabilities.argmax(axis=1) == targets
+    confidence, hits = _confidence_and_hits(probabilities, targets)
     bin_of = np.minimum((confidence * BINS).astype(int), BINS - 1)
     return [
         ReliabilityBin(
@@ -324,15 +340,12 @@ def compare_calibrations(predictions: Predictions, none: int | None) -> dict[str
         for name, fit in CALIBRATIONS.items()
     }
 
-    def likelihood(name: str, i: np.ndarray) -> float:
-        return negative_log_likelihood(fitted[name][i], targets[i])
-
+    losses = {name: log_losses(p, targets) for name, p in fitted.items()}
+    shipped = losses["one temperature"]
     return {
         name: {
-            "negative_log_likelihood": bootstrap(partial(likelihood, name), groups),
-            "against_one_temperature": bootstrap(
-                lambda i, n=name: likelihood(n, i) - likelihood("one temperature", i), groups
-            ),
+            "negative_log_likelihood": bootstrap(_mean_of(losses[name]), groups),
+            "against_one_temperature": bootstrap(_mean_of(losses[name] - shipped), groups),
             "expected_calibration_error": bootstrap(_error_of(probabilities, targets), groups),
             "expected_calibration_error_if_perfect": calibration_error_if_perfect(probabilities),
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from sklearn.metrics import f1_score, roc_auc_score, roc_curve
+from scipy.stats import binomtest, rankdata
 
 from ideitify.bundle import Estimate
 
@@ -23,15 +23,16 @@ def top_k_accuracy(probabilities: np.ndarray, targets: np.ndarray, k: int) -> fl
 
 def macro_f1(probabilities: np.ndarray, targets: np.ndarray) -> float:
     """Mean over the classes present in `targets` of their F1 score, in 0..1."""
-    return float(
-        f1_score(
-            targets,
-            probabilities.argmax(axis=1),
-            labels=np.unique(targets),
-            average="macro",
-            zero_division=0,
-        )
-    )
+    return macro_f1_of(probabilities.argmax(axis=1), targets)
+
+
+def macro_f1_of(guesses: np.ndarray, targets: np.ndarray) -> float:
+    """The same of guessed labels, int (n,); quick, because a bootstrap asks a thousand times."""
+    size = int(max(guesses.max(), targets.max())) + 1
+    guessed, there = np.bincount(guesses, minlength=size), np.bincount(targets, minlength=size)
+    right = np.bincount(targets[guesses == targets], minlength=size)
+    present = there > 0
+    return float((2 * right[present] / (guessed + there)[present]).mean())
 
 
 def expected_calibration_error(
@@ -41,14 +42,14 @@ def expected_calibration_error(
 
     Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
     """
-    confidence = probabilities.max(axis=1)
     hits = probabilities.argmax(axis=1) == targets
+    return calibration_gap(probabilities.max(axis=1), hits, bins)
+
+
+def calibration_gap(confidence: np.ndarray, hits: np.ndarray, bins: int = 15) -> float:
+    """The same of confidences in 0..1 and right answers, bool (n,)."""
     bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = [
-        (bin_of == b).mean() * abs(hits[bin_of == b].mean() - confidence[bin_of == b].mean())
-        for b in np.unique(bin_of)
-    ]
-    return float(sum(gaps))
+    return float(np.abs(np.bincount(bin_of, hits - confidence)).sum() / len(hits))
 
 
 def calibration_error_if_perfect(
@@ -61,12 +62,9 @@ def calibration_error_if_perfect(
     resampling: Broecker and Smith, "Increasing the Reliability of Reliability Diagrams", 2007).
     """
     confidence = probabilities.max(axis=1)
-    pairs = np.stack([confidence, 1 - confidence], axis=1)  # right or wrong is all that counts
-    pairs[:, 1] = np.minimum(pairs[:, 1], np.nextafter(confidence, 0))
     rng = np.random.default_rng(seed)
     errors = [
-        expected_calibration_error(pairs, (rng.random(len(pairs)) >= confidence).astype(int))
-        for _ in range(draws)
+        calibration_gap(confidence, rng.random(len(confidence)) < confidence) for _ in range(draws)
     ]
     low, high = np.percentile(errors, [2.5, 97.5])
     return Estimate(
@@ -79,25 +77,34 @@ def calibration_error_if_perfect(
 
 def negative_log_likelihood(probabilities: np.ndarray, targets: np.ndarray) -> float:
     """Mean of -log(probability of the target), in nats; 0 is best."""
-    return float(-np.log(probabilities[np.arange(len(targets)), targets] + 1e-12).mean())
+    return float(log_losses(probabilities, targets).mean())
 
 
-def risk_coverage(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def log_losses(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """-log(probability of the target) of each picture, in nats."""
+    return -np.log(probabilities[np.arange(len(targets)), targets] + 1e-12)
+
+
+def risk_coverage(confidence: np.ndarray, hits: np.ndarray) -> np.ndarray:
     """Error among the most confident 1, 2, ... n pictures, float (n,).
 
     Its mean is the area under the risk-coverage curve, small where errors are told by their low
     confidence (Geifman and El-Yaniv, "Selective Classification for Deep Neural Networks", 2017).
     """
-    order = np.argsort(-probabilities.max(axis=1), kind="stable")
-    wrong = (probabilities.argmax(axis=1) != targets)[order]
+    wrong = ~hits[np.argsort(-confidence, kind="stable")]
     return np.cumsum(wrong) / np.arange(1, len(wrong) + 1)
 
 
 def none_auroc(none_probability: np.ndarray, is_none: np.ndarray) -> float:
-    """Area under the ROC curve of telling `none` from deities; nan where one side is missing."""
-    if is_none.all() or not is_none.any():
+    """Area under the ROC curve of telling `none` from deities; nan where one side is missing.
+
+    As the share of pairs in the right order (Mann and Whitney, 1947), ties counting half.
+    """
+    count = int(is_none.sum())
+    if count in (0, len(is_none)):
         return float("nan")
-    return float(roc_auc_score(is_none, none_probability))
+    above = rankdata(none_probability)[is_none].sum() - count * (count + 1) / 2
+    return float(above / (count * (len(is_none) - count)))
 
 
 def false_positive_rate_at_recall(
@@ -106,8 +113,9 @@ def false_positive_rate_at_recall(
     """Share of deity pictures called `none` where `recall` of the `none` pictures are."""
     if is_none.all() or not is_none.any():
         return float("nan")
-    false_rate, true_rate, _ = roc_curve(is_none, none_probability)
-    return float(false_rate[np.argmax(true_rate >= recall)])
+    found = np.sort(none_probability[is_none])[::-1]
+    threshold = found[int(np.ceil(recall * len(found) - 1e-9)) - 1]
+    return float((none_probability[~is_none] >= threshold).mean())
 
 
 def bootstrap(
@@ -143,8 +151,6 @@ def bootstrap(
 
 def wilson_interval(hits: int, pictures: int) -> Estimate:
     """A share with its 95 % Wilson score interval (Wilson, JASA 1927), fit for small samples."""
-    from scipy.stats import binomtest
-
     interval = binomtest(hits, pictures).proportion_ci(method="wilson")
     return Estimate(
         value=round(hits / pictures, 4),

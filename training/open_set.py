@@ -14,6 +14,7 @@ Compared on validation pictures, for two questions: does the photo show no deity
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -127,7 +128,7 @@ def neighbour_distance(pictures: Predictions, known: Predictions) -> np.ndarray:
 
 
 def compare_scores(
-    valid: Predictions, training: Predictions, unknown: Predictions | None
+    valid: Predictions, training: Predictions, unknown: Predictions | None, draws: int = 1000
 ) -> list[Row]:
     """The table of scores and questions.
 
@@ -135,6 +136,7 @@ def compare_scores(
         valid: validation pictures of trained labels, `none` among them.
         training: what the bundle was trained on.
         unknown: pictures of deities that were not trained.
+        draws: of the bootstrap over sources.
 
     Raises:
         DatasetError: there is no `none` picture, or no picture of a deity.
@@ -159,26 +161,33 @@ def compare_scores(
     rows = []
     for question, pictures in questions.items():
         is_positive = np.array([p.category not in trained for p in pictures.pictures])
-        rows += _rows(question, open_set_scores(pictures, training), is_positive, pictures.groups)
+        scores = open_set_scores(pictures, training)
+        rows += _rows(question, scores, is_positive, pictures.groups, draws)
     return rows
 
 
 def _rows(
-    question: str, scores: dict[str, np.ndarray], is_positive: np.ndarray, groups: np.ndarray
+    question: str,
+    scores: dict[str, np.ndarray],
+    is_positive: np.ndarray,
+    groups: np.ndarray,
+    draws: int,
 ) -> list[Row]:
     scores[COMBINATION] = combination(scores, is_positive, groups)
     shipped = scores[SHIPPED]
-    rows = []
-    for name, score in scores.items():
-        figures = detection(score, is_positive, groups)
-        difference = bootstrap(
-            lambda i, s=score: (
-                none_auroc(s[i], is_positive[i]) - none_auroc(shipped[i], is_positive[i])
-            ),
-            groups,
+
+    def gain(score: np.ndarray, i: np.ndarray) -> float:
+        return none_auroc(score[i], is_positive[i]) - none_auroc(shipped[i], is_positive[i])
+
+    return [
+        Row(
+            name,
+            question,
+            *detection(score, is_positive, groups, draws).values(),
+            bootstrap(partial(gain, score), groups, draws),
         )
-        rows.append(Row(name, question, *figures.values(), difference))
-    return rows
+        for name, score in scores.items()
+    ]
 
 
 def combination(

@@ -68,7 +68,7 @@ def choose_side(folder: Path, manifest: Manifest, side: str | None = None) -> Ju
             if not own
             else f"{folder} has no picture with split {side!r}; use --split valid or all"
         )
-    seen = sum(own.get(picture.path) == "train" for picture in chosen)
+    seen = sum((own or {}).get(picture.path) == "train" for picture in chosen)
     if seen and side != "train":
         raise DatasetError(
             f"{seen} of the {len(chosen)} pictures with split {side!r} were trained on, so figures "

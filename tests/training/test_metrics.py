@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import top_k_accuracy_score
+from sklearn.metrics import f1_score, roc_auc_score, roc_curve, top_k_accuracy_score
 
 from training import metrics
 
@@ -61,3 +61,39 @@ def test_wilson_interval_of_a_perfect_small_sample_stays_humble() -> None:
     estimate = metrics.wilson_interval(2, 2)
     assert estimate.value == 1.0
     assert estimate.low == pytest.approx(0.3424, abs=1e-3)
+
+
+def test_a_perfect_model_shows_a_calibration_error_that_shrinks_with_n() -> None:
+    rng = np.random.default_rng(0)
+    confidence = rng.uniform(0.5, 1, 4000)
+    pairs = np.stack([confidence, 1 - confidence], axis=1)
+    targets = (rng.random(4000) > confidence).astype(int)
+    few = metrics.calibration_error_if_perfect(pairs[:200])
+    many = metrics.calibration_error_if_perfect(pairs)
+    assert 0 < many.value < few.value / 2
+    assert many.low <= metrics.expected_calibration_error(pairs, targets) <= many.high
+
+
+def test_risk_rises_from_the_surest_to_all() -> None:
+    confidence, hits = np.array([0.5, 0.7, 0.6, 0.4]), np.array([False, True, False, True])
+    risk = metrics.risk_coverage(confidence, hits)  # the surest first: right, wrong, wrong, right
+    assert risk.tolist() == pytest.approx([0, 1 / 2, 2 / 3, 1 / 2])
+
+
+def test_negative_log_likelihood_of_a_coin_is_log_two() -> None:
+    assert metrics.negative_log_likelihood(np.full((3, 2), 0.5), np.array([0, 1, 1])) == (
+        pytest.approx(np.log(2))
+    )
+
+
+def test_quick_figures_agree_with_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    score, is_none = rng.integers(0, 20, 300) / 20, rng.random(300) < 0.3
+    assert metrics.none_auroc(score, is_none) == pytest.approx(roc_auc_score(is_none, score))
+    false_rate, true_rate, _ = roc_curve(is_none, score, drop_intermediate=False)
+    assert metrics.false_positive_rate_at_recall(score, is_none) == pytest.approx(
+        false_rate[np.argmax(true_rate >= 0.95)]
+    )
+    probabilities, targets = rng.random((300, 8)), rng.integers(0, 6, 300)
+    expected = f1_score(targets, probabilities.argmax(axis=1), labels=range(6), average="macro")
+    assert metrics.macro_f1(probabilities, targets) == pytest.approx(expected)
