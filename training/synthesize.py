@@ -211,7 +211,7 @@ def load_pipeline(model: str) -> DiffusionPipeline:
     on_gpu = torch.cuda.is_available()
     if not on_gpu:
         console.print("no GPU: a variant takes a minute or so on a CPU with a model of usual size")
-    with _told_apart(model):
+    with _memory_trouble(model):
         try:
             pipeline = AutoPipelineForImage2Image.from_pretrained(
                 model,
@@ -230,8 +230,8 @@ def load_pipeline(model: str) -> DiffusionPipeline:
 
 
 @contextmanager
-def _told_apart(model: str) -> Iterator[None]:
-    """Say of too little memory what can be done; CPU allocators raise a plain RuntimeError."""
+def _memory_trouble(model: str) -> Iterator[None]:
+    """Say what to do where memory lacks; the allocator of the CPU raises a plain RuntimeError."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -261,7 +261,7 @@ def draw(pipeline: DiffusionPipeline, variant: Variant, words: str) -> Image.Ima
     except PhotoError as error:
         raise SynthesisError(f"{variant.original.path}: {error}; run data_prep first") from error
     fitted = original.resize(working_size(original.size, pipeline))
-    with _told_apart(variant.generator):
+    with _memory_trouble(variant.generator):
         result = pipeline(
             prompt=words,
             image=fitted,

@@ -1,0 +1,105 @@
+"""A run's bundle can be written again from its folder, and says so where the run was broken off."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fastai.callback.core import Callback, CancelFitException
+from typer.testing import CliRunner
+
+from ideitify.bundle import verify_bundle
+from ideitify.dataset import read_rows, write_rows
+from ideitify.recognizer import Recognizer
+from tests.training.conftest import BRIEF, Trained
+from training.__main__ import app
+from training.finished import RunError, load_fitted
+from training.settings import FitSettings
+from training.split import split_pictures
+from training.train import fit
+
+
+def export(trained: Trained, out: Path, **options: str):
+    given = {"--data": str(trained.data), "--backbone": trained.backbone, "--out": str(out)}
+    arguments = [part for option in (given | options).items() for part in option]
+    return CliRunner().invoke(app, ["export", str(trained.run), *arguments], env={"COLUMNS": "500"})
+
+
+def test_the_bundle_of_a_run_is_written_again_without_training(
+    trained: Trained, tmp_path: Path
+) -> None:
+    done = export(trained, tmp_path / "again")
+    assert done.exit_code == 0, done.output
+    first, again = verify_bundle(trained.bundle), verify_bundle(tmp_path / "again")
+    assert again.training == first.training
+    assert again.metrics == first.metrics
+    photo = next((trained.data / "images" / "ganesha").iterdir())
+    before = Recognizer(trained.bundle).recognize(photo)
+    after = Recognizer(tmp_path / "again").recognize(photo)
+    assert np.allclose(before.embedding, after.embedding, atol=1e-5)
+    assert [c.deity for c in before.candidates] == [c.deity for c in after.candidates]
+
+
+class BreakOff(Callback):
+    """End a training after its first epoch, once the checkpoint is written."""
+
+    order = 200
+
+    def after_epoch(self) -> None:
+        raise CancelFitException
+
+
+def test_a_run_broken_off_gives_a_bundle_that_says_so(trained: Trained, tmp_path: Path) -> None:
+    settings = FitSettings.model_validate({**BRIEF, "epochs": 3})
+    fit(
+        trained.data, trained.backbone, tmp_path / "run", settings, cache=tmp_path / "cache",
+        callbacks=[BreakOff()],
+    )  # fmt: skip
+    broken = Trained(trained.bundle, tmp_path / "run", trained.data, trained.backbone)
+    done = export(broken, tmp_path / "bundle")
+    assert done.exit_code == 0, done.output
+    assert verify_bundle(tmp_path / "bundle").training["epochs"] == 1
+    card = (tmp_path / "bundle" / "README.md").read_text(encoding="utf-8")
+    assert "broken off after 1 of 3 epochs" in card
+
+
+def test_a_fold_has_no_bundle_as_its_validation_side_is_not_that_of_fit(
+    trained: Trained, tmp_path: Path
+) -> None:
+    settings = FitSettings.model_validate(BRIEF)
+    fit(
+        trained.data, trained.backbone, tmp_path / "run", settings, cache=tmp_path / "cache",
+        choose_split=lambda pictures: split_pictures(pictures, 0.25, seed=5),
+    )  # fmt: skip
+    with pytest.raises(RunError, match="is a fold"):
+        load_fitted(tmp_path / "run", trained.data, trained.backbone)
+
+
+@pytest.mark.parametrize(
+    ("run", "options", "words"),
+    [
+        ("{data}", {}, "is not the folder of a run"),
+        (
+            "{run}",
+            {"--backbone": "resnet18"},
+            "made from the backbone small, not from resnet18",
+        ),
+        ("{run}", {"--data": "{run}"}, "is not a dataset folder"),
+    ],
+)
+def test_what_cannot_be_exported_is_said(
+    trained: Trained, tmp_path: Path, run: str, options: dict[str, str], words: str
+) -> None:
+    places = {"run": trained.run, "data": trained.data}
+    other = Trained(trained.bundle, Path(run.format(**places)), trained.data, trained.backbone)
+    filled = {name: value.format(**places) for name, value in options.items()}
+    result = export(other, tmp_path / "out", **filled)
+    assert result.exit_code == 2
+    assert words in result.output
+
+
+def test_other_pictures_than_the_run_s_are_refused(trained: Trained, tmp_path: Path) -> None:
+    rows = [row for row in read_rows(trained.data) if "/11." not in row["file_name"]]
+    (tmp_path / "images").symlink_to(trained.data / "images")
+    write_rows(tmp_path, rows)
+    with pytest.raises(RunError, match="was trained on other pictures"):
+        load_fitted(trained.run, tmp_path, trained.backbone)
