@@ -175,6 +175,11 @@ def write_fastai(
 
 
 def _create(finished: Finished, label_count: int, stock: dict[str, Any]) -> nn.Module:
+    if finished.backbone.parts:
+        raise FormError(
+            f"{finished.backbone.name} are several networks side by side, which is no network of "
+            "timm's; publish each on its own for this form"
+        )
     keywords = {
         name: value
         for name, value in finished.backbone.keywords.items()

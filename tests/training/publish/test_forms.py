@@ -88,6 +88,20 @@ def test_a_head_that_timm_does_not_have_is_not_given_in_its_form(
     write_fastai(finished, head, reference, spec, tmp_path)  # whose head is whatever one gives it
 
 
+def test_networks_side_by_side_have_no_form_but_the_bundle(
+    drawn_dataset: Path, tmp_path: Path
+) -> None:
+    one, spec = untrained("test_resnet", 64)
+    backbone = dataclasses.replace(one.backbone, name="a+b", parts=(one.backbone, one.backbone))
+    network = Network(backbone, len(LABELS), 0.2, pretrained=False).eval()
+    finished = Finished(network, backbone, LABELS)
+    reference = asked(finished, spec, drawn_dataset)
+    head = calibrated_head(finished, reference)
+    for write in (write_timm, write_fastai):
+        with pytest.raises(FormError, match=r"a\+b are several networks side by side"):
+            write(finished, head, reference, spec, tmp_path)
+
+
 def test_what_calibration_added_to_the_logits_is_in_the_head(drawn_dataset: Path) -> None:
     finished, spec = untrained("test_resnet", 64)
     reference = asked(finished, spec, drawn_dataset)

@@ -72,7 +72,7 @@ def test_what_arrived_loads_in_timm_fastai_and_ideitify_with_the_same_logits(
     }  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-c", LOAD_BACK, str(photo), str(PROJECT)], cwd=tmp_path, env=environment,
-        capture_output=True, text=True, timeout=300,
+        capture_output=True, text=True, timeout=1200,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     loaded = json.loads(done.stdout)
