@@ -133,12 +133,11 @@ def _bars(figures: dict[str, Estimate]) -> Markup | None:
     values = [e for _, e in ordered]
     figure = go.Figure(
         go.Bar(
-            y=[name for name, _ in ordered], x=[e.value for e in values], orientation="h",
-            marker_color=COLOURS[0], text=[f"n = {e.pictures}" for e in values],
-            textposition="inside", insidetextanchor="start",
+            y=[f"{name}, n = {e.pictures}" for name, e in ordered],
+            x=[e.value for e in values], orientation="h", marker_color=COLOURS[0],
             error_x={"type": "data", "array": [e.high - e.value for e in values],
                      "arrayminus": [e.value - e.low for e in values], "thickness": 1},
-            hovertemplate="%{y}: %{x:.0%}, %{text}<extra></extra>",
+            hovertemplate="%{y}: %{x:.0%}<extra></extra>",
         )
     )  # fmt: skip
     figure.update_xaxes(title="right first guesses", range=[0, 1], tickformat=".0%")
