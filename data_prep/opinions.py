@@ -22,12 +22,14 @@ from ideitify.knowledge import Entry, fold
 ABSTAIN = -1
 TEXTS = ("title", "description", "tags")
 BLOCK = 1024  # pictures whose neighbours are looked for at once
+SHORT_NAME, SHORT_BYNAME = 3, 4  # letters: Nut and Set, Horn (Freyja) and Wind (Ehecatl)
 
 # Museums transliterate Sanskrit letter by letter, others as it sounds.
 _SCHOLARLY = str.maketrans({"ś": "sh", "ṣ": "sh", "ṛ": "ri"})
 
 Reader = Callable[[str], str | None]  # a column's text -> the category that it speaks for
 
+_WORD = re.compile(r"[^\W\d_]+")
 _SEPARATORS = re.compile(r"[\s_\-–—./|,]+")
 # A name ends where no letter follows; vowel signs of Indic scripts are no letters to `re`.
 _BEFORE, _AFTER = (
@@ -39,9 +41,13 @@ _UNSPACED = re.compile(r"[\u0e00-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]"
 
 @dataclass(frozen=True)
 class Names:
-    """Finds entries by what people call them and search for them by."""
+    """Finds entries by what people call them and search for them by.
+
+    Short names are words, too (set, nut, here): they count where they are written with a capital.
+    """
 
     slugs: Mapping[str, str]  # name as `plain` has it -> its entry; names of several are left out
+    short: frozenset[str]  # of these, those that need a capital
     phrases: Mapping[str, str]  # the same for queries: search terms, concept URIs, categories
     pattern: re.Pattern[str] = field(repr=False)
 
@@ -52,11 +58,17 @@ class Names:
         slugs = _owners([(entry.slug, entry.all_names(), [entry.name]) for entry in named])
         longest_first = sorted(slugs, key=len, reverse=True)
         pattern = re.compile("|".join(map(_bounded, longest_first)) or r"(?!)")
-        return cls(slugs, _owners([(e.slug, _searches(e), [e.name]) for e in named]), pattern)
+        phrases = _owners([(entry.slug, _searches(entry), [entry.name]) for entry in named])
+        main = {plain(name) for entry in named for name in (entry.slug, entry.name)}
+        short = {name for name in slugs if len(name) <= SHORT_NAME or name not in main}
+        short = {name for name in short if len(name) <= SHORT_BYNAME and name.isascii()}
+        return cls(slugs, frozenset(short), phrases, pattern)
 
     def in_text(self, text: str) -> str | None:
         """The one entry that a text names; None if it names none or several."""
-        found = {self.slugs[match] for match in self.pattern.findall(plain(text))}
+        capitals = {plain(word) for word in _WORD.findall(text) if word[0].isupper()}
+        matches = set(self.pattern.findall(plain(text)))
+        found = {self.slugs[match] for match in matches - (self.short - capitals)}
         return found.pop() if len(found) == 1 else None
 
     def of_query(self, query: str) -> str | None:

@@ -57,6 +57,8 @@ from ideitify.knowledge import knowledge
 from ideitify.review import write_guesses
 from ideitify.settings import settings as ideitify_settings
 
+VERSION = 2
+
 TABLE_NAME = "weak.csv"
 LEAST_FUNCTIONS = 3  # fewer leave the label model nothing to learn from
 GUESSES = 3  # on the review page
