@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import requests
 import wandb
 from fastai.callback.core import Callback
 from requests.utils import get_netrc_auth
@@ -81,13 +82,10 @@ class WandbRun(Callback):
         facts = json.loads((self.folder / SETTINGS_NAME).read_text(encoding="utf-8"))
         self.state = _read_state(self.folder)
         mode = os.environ.get("WANDB_MODE") or ("online" if has_key() else "offline")
-        try:
-            self.wandb_run = self._init(mode, facts)
-        except wandb.Error as error:
-            if mode != "online":
-                raise
-            console.print(f"W&B cannot be reached, logging offline: {error}", markup=False)
-            self.wandb_run = self._init("offline", facts)
+        if mode == "online" and not _is_reachable():
+            console.print("W&B cannot be reached, logging offline")
+            mode = "offline"
+        self.wandb_run = self._init(mode, facts)
         write_json(self.folder / STATE_NAME, self.state)
         where = self.wandb_run.url or f"offline, in {self.folder / 'wandb'}"
         console.print(f"W&B: {where}; --no-wandb turns it off", markup=False)
@@ -188,7 +186,20 @@ def has_key() -> bool:
     """Whether W&B's key is in the environment or in ~/.netrc."""
     if os.environ.get("WANDB_API_KEY"):
         return True
-    return bool(get_netrc_auth(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")))
+    return bool(get_netrc_auth(_address()))
+
+
+def _is_reachable() -> bool:
+    """Asked before W&B is, which would hold on to the run's id after it has failed."""
+    try:
+        requests.head(_address(), timeout=10)
+    except requests.RequestException:
+        return False
+    return True
+
+
+def _address() -> str:
+    return os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")
 
 
 def _read_state(folder: Path) -> dict[str, Any]:
