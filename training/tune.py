@@ -77,13 +77,13 @@ class Judge(Callback):
     def __init__(self, trial: optuna.Trial, deadline: float) -> None:
         self.trial, self.deadline = trial, deadline
 
-    def after_epoch(self) -> None:
+    def after_epoch(self) -> None:  # fastai needs words in what is raised here
         column = self.recorder.metric_names[1:].index(OBJECTIVE)
         self.trial.report(float(self.recorder.values[-1][column]), self.epoch)
         if self.trial.should_prune():
-            raise optuna.TrialPruned
+            raise optuna.TrialPruned("worse than the median of the earlier trials")
         if time.monotonic() > self.deadline and self.epoch + 1 < self.n_epoch:
-            raise OutOfTime
+            raise OutOfTime("the time is over; the same call goes on")
 
 
 def tune(
