@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold
+from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -145,25 +145,31 @@ def compare_scores(
     if is_none.all() or not is_none.any():
         raise DatasetError("open-set scores need pictures of `none` and of deities; add some")
     kinds = np.array([picture.columns.get("kind") or "" for picture in valid.pictures])
-    questions = {"`none`": valid}
-    for kind in np.unique(kinds[is_none]):
-        if kind:
-            questions[f"`none`: {kind}"] = valid.of(~is_none | (kinds == kind))
+    scores = _with_combination(open_set_scores(valid, training), is_none, valid.groups)
+    rows = []
+    for kind in ("", *filter(None, np.unique(kinds[is_none]))):
+        members = ~is_none | (kinds == kind) if kind else np.ones(len(is_none), bool)
+        of_kind = {name: score[members] for name, score in scores.items()}
+        question = f"`none`: {kind}" if kind else "`none`"
+        rows += _rows(question, of_kind, is_none[members], valid.groups[members], draws)
     if unknown is not None and unknown.pictures:
         deities = valid.of(~is_none)
-        questions["unknown deities"] = Predictions(
+        both = Predictions(
             deities.pictures + unknown.pictures,
             deities.manifest,
             np.concatenate([deities.logits, unknown.logits]),
             np.concatenate([deities.embeddings, unknown.embeddings]),
         )
-    trained = set(valid.manifest.labels) - set(valid.manifest.prototypes) - {NONE_CATEGORY}
-    rows = []
-    for question, pictures in questions.items():
-        is_positive = np.array([p.category not in trained for p in pictures.pictures])
-        scores = open_set_scores(pictures, training)
-        rows += _rows(question, scores, is_positive, pictures.groups, draws)
+        is_unknown = np.arange(len(both.pictures)) >= len(deities.pictures)
+        scores = _with_combination(open_set_scores(both, training), is_unknown, both.groups)
+        rows += _rows("unknown deities", scores, is_unknown, both.groups, draws)
     return rows
+
+
+def _with_combination(
+    scores: dict[str, np.ndarray], is_positive: np.ndarray, groups: np.ndarray
+) -> dict[str, np.ndarray]:
+    return scores | {COMBINATION: combination(scores, is_positive, groups)}
 
 
 def _rows(
@@ -173,7 +179,6 @@ def _rows(
     groups: np.ndarray,
     draws: int,
 ) -> list[Row]:
-    scores[COMBINATION] = combination(scores, is_positive, groups)
     shipped = scores[SHIPPED]
 
     def gain(score: np.ndarray, i: np.ndarray) -> float:
@@ -193,13 +198,19 @@ def _rows(
 def combination(
     scores: dict[str, np.ndarray], is_positive: np.ndarray, groups: np.ndarray
 ) -> np.ndarray:
-    """Logistic regression over `COMBINED`; each picture judged by one of other sources."""
+    """Logistic regression over `COMBINED`; each picture judged by one of other sources.
+
+    Raises:
+        DatasetError: without some source one side is empty, so nothing can be fitted.
+    """
     features = np.stack([scores[name] for name in COMBINED], axis=1)
     share = np.clip(features[:, 0], 1e-6, 1 - 1e-6)
     features[:, 0] = np.log(share / (1 - share))
     joined = np.full(len(features), np.nan)
     folds = min(5, len(np.unique(groups)))
-    for fitted, judged in GroupKFold(folds).split(features, groups=groups):
+    for fitted, judged in StratifiedGroupKFold(folds).split(features, is_positive, groups):
+        if len(np.unique(is_positive[fitted])) < 2:
+            raise DatasetError("pictures of one source cannot be cross-fitted; add other sources")
         model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
         model.fit(features[fitted], is_positive[fitted])
         joined[judged] = model.decision_function(features[judged])
