@@ -11,6 +11,7 @@ from sklearn.model_selection import GroupKFold
 from ideitify.bundle import Thresholds
 from ideitify.circles import Circle, circles_of
 from ideitify.dataset import NONE_CATEGORY
+from ideitify.knowledge import has_entry
 from ideitify.recognizer import softmax
 from training.metrics import negative_log_likelihood
 
@@ -151,8 +152,9 @@ def choose_thresholds(
     named = confidence[is_named] >= deity_threshold
     share_named = named[targets[is_named] != none].sum() / (targets != none).sum()
     unsure = is_named & (confidence < deity_threshold)
+    circles = circles_of(labels) if all(map(has_entry, labels)) else []  # entries may come later
     broader_threshold, share_circled = choose_broader(
-        probabilities[unsure], targets[unsure], circles_of(labels)
+        probabilities[unsure], targets[unsure], circles
     )
     return Thresholds(
         deity=deity_threshold,

@@ -57,6 +57,8 @@ def test_a_model_that_is_never_right_names_nothing() -> None:
     thresholds = choose_thresholds(probabilities, np.full(50, 1), ["ganesha", "zeus", "none"])
     assert thresholds.deity == 1.0
     assert thresholds.broader is None
+    unwritten = choose_thresholds(probabilities, np.full(50, 1), ["no-entry-yet", "zeus", "none"])
+    assert unwritten.broader is None
 
 
 def test_a_broader_answer_is_right_as_often_as_promised() -> None:

@@ -53,3 +53,11 @@ def test_both_sides_are_needed(facts: Manifest) -> None:
     alone = said_of(facts, ["ganesha", "shiva"])
     with pytest.raises(DatasetError, match="need pictures of `none`"):
         compare_scores(alone, alone, None)
+
+
+def test_unknown_deities_of_one_source_cannot_be_cross_fitted(facts: Manifest) -> None:
+    known, unknown = said_of(facts, LABELS), said_of(facts, ["zeus"])
+    one = [Picture(p.path, p.category, "s0", p.columns) for p in unknown.pictures]
+    unknown = Predictions(one, facts, unknown.logits, unknown.embeddings)
+    with pytest.raises(DatasetError, match="add other sources"):
+        compare_scores(known, known, unknown, draws=2)
