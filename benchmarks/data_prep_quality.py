@@ -19,10 +19,9 @@ import shutil
 import subprocess
 import tempfile
 import textwrap
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -32,6 +31,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 from rich.console import Console
 from rich.table import Table as Sheet
 
+from benchmarks.data_prep import Cost, timed
 from data_prep.looks import cleanvision_measures
 from data_prep.marks import mark_scores
 from data_prep.pixels import KEPT_SIDE, measure
@@ -46,11 +46,9 @@ CHECKS = [
     "dark", "light", "blurry", "odd_aspect_ratio", "odd_size", "low_information", "grayscale",
 ]  # fmt: skip
 GRAIN = 2.0  # grey values: standard deviation of a phone's noise in daylight
-MADE = 150  # pictures of each layout
 PER_TASK = 32
 
 console = Console(width=140)
-T = TypeVar("T")
 Maker = Callable[[Sequence[Path], random.Random], Image.Image | None]
 
 
@@ -58,6 +56,7 @@ def main(
     data: Annotated[Path, typer.Option(help="dataset folder")],
     sample: Annotated[int, typer.Option(help="pictures at 12 megapixels; 0 for none")] = 200,
     pictures: Annotated[int, typer.Option(help="use so many; 0 for all")] = 0,
+    made: Annotated[int, typer.Option(help="pictures of each layout; 0 for none")] = 150,
     differences: Annotated[int, typer.Option(help="name at most so many")] = 20,
 ) -> None:
     """Run both sides on the same pictures and print what each says and takes."""
@@ -71,16 +70,17 @@ def main(
         if sample:
             large = plant(paths[:sample], folder / "large", megapixels=12)
             compare("with flaws, 12 megapixels", large, differences)
-        compare_layouts(data, paths, folder / "layouts")
+        if made:
+            compare_layouts(data, paths, folder / "layouts", made)
 
 
 def compare(name: str, paths: Sequence[Path], differences: int) -> None:
     """CleanVision's answer and time beside ours."""
-    theirs, their_seconds = _timed(lambda: cleanvision_flags(paths))
-    ours, our_seconds = _timed(lambda: our_flags(paths))
+    theirs, their_cost = timed(lambda: cleanvision_flags(paths))
+    ours, our_cost = timed(lambda: our_flags(paths))
     with tempfile.TemporaryDirectory() as folder:
         table = _table(Path(folder), paths)
-        _, whole_seconds = _timed(lambda: measure(table, workers=PROCESSES))
+        _, whole_cost = timed(lambda: measure(table, workers=PROCESSES))
     sheet = Sheet("check", "CleanVision", "ours", "both", title=f"{len(paths)} pictures {name}")
     for check in CHECKS:
         a, b = theirs[check], ours[check]
@@ -93,11 +93,14 @@ def compare(name: str, paths: Sequence[Path], differences: int) -> None:
         if (differences := differences - 1) >= 0:
             who = "CleanVision" if theirs.iloc[path, check] else "ours"
             console.print(f"  {CHECKS[check]} only by {who}: {theirs.index[path]}")
-    console.print(
-        f"CleanVision {their_seconds:.1f} s; ours {our_seconds:.1f} s: "
-        f"{their_seconds / our_seconds:.1f} times faster; all that validate and quality look at "
-        f"{whole_seconds:.1f} s: {their_seconds / whole_seconds:.1f} times\n"
-    )
+    console.print(f"CleanVision {their_cost}; ours {our_cost}: {_times(their_cost, our_cost)}")
+    whole = _times(their_cost, whole_cost)
+    console.print(f"all that validate and quality look at {whole_cost}: {whole}\n")
+
+
+def _times(theirs: Cost, ours: Cost) -> str:
+    clock, processors = theirs.clock / ours.clock, theirs.processors / ours.processors
+    return f"{clock:.1f} times faster ({processors:.1f} in processor time)"
 
 
 def cleanvision_flags(paths: Sequence[Path]) -> pd.DataFrame:
@@ -131,12 +134,6 @@ def _seven_checks(path: str) -> dict[str, object]:
     with Image.open(path) as header:
         mode, size = header.mode, header.size
     return {"mode": mode, **cleanvision_measures(image, mode, size)}
-
-
-def _timed(work: Callable[[], T]) -> tuple[T, float]:
-    started = time.perf_counter()
-    result = work()
-    return result, time.perf_counter() - started
 
 
 def _table(folder: Path, paths: Sequence[Path]) -> Table:
@@ -213,14 +210,14 @@ def resized(image: Image.Image, rng: np.random.Generator) -> Image.Image:
 FLAWS = (darkened, lightened, blurred, flattened, cropped, greyed, resized)
 
 
-def compare_layouts(data: Path, paths: Sequence[Path], folder: Path) -> None:
+def compare_layouts(data: Path, paths: Sequence[Path], folder: Path, count: int) -> None:
     """What each layout check finds of what was made, and of the pictures as they are."""
     settings = QualitySettings()
     folder.mkdir()
     plain = layout_issues(measure(_table(folder, paths), workers=PROCESSES), settings)
     sheet = Sheet("check", "found of made", "flagged as they are", title="layouts")
     for check, maker in MAKERS.items():
-        made = make(paths, folder / check, maker)
+        made = make(paths, folder / check, maker, count)
         issues = layout_issues(measure(_table(folder, made), workers=PROCESSES), settings)
         flag = f"is_{check}_issue"
         any_flag = issues.filter(like="is_").any(axis=1).mean()
@@ -233,11 +230,11 @@ def compare_layouts(data: Path, paths: Sequence[Path], folder: Path) -> None:
     console.print(sheet)
 
 
-def make(paths: Sequence[Path], folder: Path, maker: Maker) -> list[Path]:
-    """`MADE` pictures of a layout."""
+def make(paths: Sequence[Path], folder: Path, maker: Maker, count: int) -> list[Path]:
+    """So many pictures of a layout."""
     folder.mkdir()
     rng, made = random.Random(1), []
-    for number in range(MADE):
+    for number in range(count):
         image = maker(paths, rng)
         if image is None:
             break
