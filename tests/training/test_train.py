@@ -108,7 +108,7 @@ def test_resuming_a_killed_run_gives_the_result_of_an_unbroken_one(
     command = [
         sys.executable, "-m", "training", "fit", "--data", str(drawn_dataset), "--backbone",
         tiny_backbone, "--out", str(tmp_path / "out"), "--run", str(tmp_path / "run"),
-        "--settings", str(settings),
+        "--settings", str(settings), "--no-wandb",
     ]  # fmt: skip
     # one thread, as in this process: sums in another order differ in their last digits
     environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
