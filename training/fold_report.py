@@ -177,8 +177,9 @@ def _add_band(figure: go.Figure, histories: list[list[dict]], name: str, colour:
     values = [[h[e - 1][name] for h in histories if len(h) >= e] for e in epochs]
     mean, sd = (np.array([_spread(v)[what] for v in values]) for what in ("mean", "sd"))
     figure.add_scatter(
-        x=epochs + epochs[::-1], y=[*(mean + sd), *(mean - sd)[::-1]], fill="toself",
-        fillcolor=colour, opacity=0.2, line_width=0, hoverinfo="skip", showlegend=False,
+        x=epochs + epochs[::-1], y=[*(mean + sd), *(mean - sd)[::-1]], mode="lines",
+        fill="toself", fillcolor=colour, opacity=0.2, line_width=0, hoverinfo="skip",
+        showlegend=False,
     )  # fmt: skip
     figure.add_scatter(
         x=epochs, y=mean, name=WORDS.get(name, name.replace("_", " ")), mode="lines+markers",
