@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -30,9 +31,10 @@ from training.calibrate import choose_thresholds, cross_fitted_probabilities, fi
 from training.card import model_card
 from training.data import PictureDataset, valid_transform
 from training.evaluate import measure, recall_per_class
+from training.halving import round_to_half, store_in_half
 from training.network import Network
 from training.prototypes import Prototypes, find_prototypes
-from training.train import Fitted
+from training.train import Fitted, validate
 
 CHECKED_PICTURES = 64
 LOGIT_TOLERANCE = 1e-3
@@ -127,16 +129,24 @@ def export_bundle(fitted: Fitted, out: Path, name: str) -> Manifest:
         ExportError: see `check_onnx`.
         DatasetError: a picture of a small category cannot be read; it is named.
     """
+    fitted = _rounded(fitted)
     prototypes = find_prototypes(fitted)
 
     def write(folder: Path) -> Manifest:
         path = folder / MODEL_NAME
         export_onnx(Exported(fitted.network, prototypes), fitted.settings.valid_size, path)
+        store_in_half(path)
         check_onnx(fitted.network, _valid_photos(fitted), path, prototypes)
         return _manifest(fitted, prototypes, name, {MODEL_NAME: sha256_of(path)})
 
     unseen = int(fitted.data.split.is_unseen_group.sum())
     return write_bundle(out, write, lambda m: model_card(m, fitted.data.real, unseen))
+
+
+def _rounded(fitted: Fitted) -> Fitted:
+    """The network as it will be stored, and what it then says of the validation pictures."""
+    weights = round_to_half(copy.deepcopy(fitted.network)).state_dict()
+    return validate(weights, fitted.data, fitted.backbone, fitted.settings, fitted.epochs)
 
 
 def write_bundle(

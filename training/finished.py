@@ -18,6 +18,7 @@ from ideitify.photo import open_photo
 from ideitify.recognizer import fit_square
 from training.backbone import Backbone, BackboneError, find_backbone
 from training.data import valid_transform
+from training.halving import round_to_half
 from training.network import Network
 from training.settings import FitSettings
 from training.train import (
@@ -41,7 +42,7 @@ class Finished:
     """A trained network.
 
     Attributes:
-        network: with the averaged weights, in evaluation mode.
+        network: with the averaged weights as the bundle stores them, in evaluation mode.
         backbone: what its body is.
         labels: in the order of its logits: the bundle's labels without its prototypes.
     """
@@ -75,7 +76,7 @@ def load_finished(run: Path, manifest: Manifest, backbone_name: str | None = Non
     network = Network(backbone, len(labels), known["settings"]["dropout"], pretrained=False)
     with _checkpoint(run, backbone) as state:
         network.load_state_dict(state["average"])
-    return Finished(network.eval(), backbone, labels)
+    return Finished(round_to_half(network).eval(), backbone, labels)
 
 
 def load_fitted(

@@ -8,6 +8,7 @@ convolutions of large kernels or strides stay in float32, for which CPUs have a 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import torch
@@ -61,12 +62,17 @@ def fold_norms(network: nn.Module) -> int:
     Names and shapes of parameters stay, so `state_dict` fits a network that was not folded.
     Networks without batch norm stay as they are.
     """
-    folded = 0
-    for parent in list(network.modules()):
+    pairs = list(norm_pairs(network))
+    for convolution, norm in pairs:
+        convolution.norms = (norm,)
+        convolution.__class__ = FOLDED[type(convolution)]
+        norm.__class__ = FoldedNorm
+    return len(pairs)
+
+
+def norm_pairs(network: nn.Module) -> Iterator[tuple[nn.Conv2d, BatchNormAct2d]]:
+    """Every convolution with the batch norm that directly follows it."""
+    for parent in network.modules():
         for convolution, norm in pairwise(parent.children()):
             if type(convolution) in FOLDED and type(norm) is BatchNormAct2d:
-                convolution.norms = (norm,)
-                convolution.__class__ = FOLDED[type(convolution)]
-                norm.__class__ = FoldedNorm
-                folded += 1
-    return folded
+                yield convolution, norm

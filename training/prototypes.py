@@ -89,6 +89,7 @@ def find_prototypes(fitted: Fitted) -> Prototypes | None:
         answers = _answers(fitted, pixels, np.arange(len(few)))
         valid = _answers(fitted, fitted.data.pixels, fitted.valid)
     directions = class_means(answers.embeddings, targets, len(labels))
+    directions = directions.astype(np.float16).astype(np.float32)  # as the bundle stores them
     judged, cosines = leave_one_source_out(answers.embeddings, targets, sources)
     known = fitted.data.targets[fitted.valid]
     none = fitted.data.labels.index(NONE_CATEGORY)
