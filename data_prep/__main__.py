@@ -153,6 +153,7 @@ def status(folder: Folder) -> None:
     """Say where things stand: what ran when, what is to run again, how many pictures are kept."""
     with _one_sentence():
         from data_prep.prepare import standings
+        from ideitify.review import reason_kind
 
         table, stands = standings(folder)
         statuses = _in_words(dict(table.rows["status"].value_counts()))
@@ -162,8 +163,8 @@ def status(folder: Folder) -> None:
             print(f"  {stand.step:12} {when:18} {stand.stale or 'up to date'}")
             for message in stand.run.messages if stand.run else ():
                 print(f"      {message}")
-        reasons = table.rows.loc[table.rows["reject_reason"] != "", "reject_reason"].value_counts()
-        for reason, number in reasons[:MOST_REASONS].items():
+        reasons = table.rows["reject_reason"].map(reason_kind)
+        for reason, number in reasons[reasons != ""].value_counts()[:MOST_REASONS].items():
             print(f"  {number:6} {reason}")
 
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from data_prep.__main__ import COMMANDS, app
 from data_prep.steps import STEPS, load_settings
 from data_prep.table import read_table
+from ideitify.dataset import write_rows
 from tests.data_prep.pictures import save_dataset, scene
 
 PROJECT = Path(__file__).parents[2]
@@ -70,6 +71,17 @@ def test_steps_tell_what_they_did_and_status_tells_it_again(folder: Path) -> Non
     assert "  quality                         never ran\n" in said
     assert " up to date\n" in said
     assert said.endswith("       1 tiny\n")
+
+
+def test_status_counts_reasons_by_their_kind(tmp_path: Path) -> None:
+    rows = [
+        {"file_name": f"images/ganesha/{n}.png", "category": "ganesha", "status": "rejected",
+         "reject_reason": f"near duplicate of images/ganesha/{n + 10}.png"}
+        for n in range(3)
+    ]  # fmt: skip
+    write_rows(tmp_path, rows)
+    said = run("status", str(tmp_path)).stdout
+    assert said.endswith("       3 near duplicate\n")
 
 
 def test_a_settings_file_is_used(folder: Path) -> None:
