@@ -41,7 +41,8 @@ def histories(
     histories = {}
     for processes in (1, 2):
         launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu",
-                  "--num_machines", "1", "--num_processes", str(processes), "--mixed_precision", "no",
+                  "--num_processes", str(processes), "--num_machines", "1",
+                  "--mixed_precision", "no",
                   "--dynamo_backend", "no", "--main_process_port", "0"]  # fmt: skip
         fit = ["-m", "training", "fit", "--data", str(drawn_dataset), "--backbone", tiny_backbone,
                "--settings", str(folder / "settings.toml"), "--no-wandb",
