@@ -215,7 +215,7 @@ def load_pipeline(model: str) -> DiffusionPipeline:
         try:
             pipeline = AutoPipelineForImage2Image.from_pretrained(
                 model,
-                torch_dtype=torch.float16 if on_gpu else torch.float32,
+                dtype=torch.float16 if on_gpu else torch.float32,
                 use_safetensors=True,
             )
         except (OSError, ValueError) as error:  # whatever the Hub or the folder lacks
