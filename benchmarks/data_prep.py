@@ -27,13 +27,12 @@ from __future__ import annotations
 import os
 import resource
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -42,6 +41,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from rich.console import Console
 from rich.table import Table as Sheet
 
+from benchmarks.cost import Cost, timed
 from data_prep.candidates import MIRROR, SearchSettings, candidate_pairs
 from data_prep.copies import Relation
 from data_prep.copy_search import find_copies
@@ -53,7 +53,6 @@ from data_prep.table import DECIDED_BY, Table, read_table
 from ideitify.bundle import sha256_of
 from ideitify.dataset import COLUMNS, read_dataset, write_rows
 
-T = TypeVar("T")
 Pair = frozenset[str]
 Rng = np.random.Generator
 
@@ -240,30 +239,6 @@ def imagenet_network(backbone: str) -> tuple[Any, Callable[[Image.Image], Any]]:
         return torch.from_numpy(((pixels - mean) / std).transpose(2, 0, 1))
 
     return model, transform
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a piece of work took, in seconds: of the clock, and of processors in all processes."""
-
-    clock: float
-    processors: float
-
-    def __str__(self) -> str:
-        return f"{self.clock:.1f} s ({self.processors:.1f} s)"
-
-
-def timed(work: Callable[[], T]) -> tuple[T, Cost]:
-    """Do a piece of work, and what it took; processes that it started must have ended with it."""
-    clock, processors = time.perf_counter(), processor_seconds()
-    result = work()
-    return result, Cost(time.perf_counter() - clock, processor_seconds() - processors)
-
-
-def processor_seconds() -> float:
-    """Of this process and of those that it started and that have ended."""
-    used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def f1(found: set[Pair], planted: set[Pair]) -> float:

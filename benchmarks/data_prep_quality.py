@@ -31,7 +31,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 from rich.console import Console
 from rich.table import Table as Sheet
 
-from benchmarks.data_prep import Cost, timed
+from benchmarks.cost import Cost, timed
 from data_prep.looks import cleanvision_measures
 from data_prep.marks import mark_scores
 from data_prep.pixels import KEPT_SIDE, measure
