@@ -101,7 +101,7 @@ def test_a_browser_that_dies_is_an_error_of_its_step(pages: SearchPages, tmp_pat
 
 def test_gestures_keep_the_pause_between_requests_to_one_host(pages: SearchPages, tmp_path: Path):
     address = pages.base_url("google", "classic/sorry")
-    with open_browser("google", settings(tmp_path, host_delay=0.5)) as browser:
+    with open_browser("google", settings(tmp_path, host_delay=1.5)) as browser:
         for _ in range(3):
             browser.open(address)
     times = [time for time, path in pages.log if path.endswith("/sorry")][-3:]
