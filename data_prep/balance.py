@@ -108,7 +108,7 @@ def measure(rows: pd.DataFrame, settings: BalanceSettings) -> pd.DataFrame:
         medium=mediums_of(rows),
         region=regions_of(rows),
     )  # fmt: skip
-    groups = dict(iter(facts.groupby("category")))
+    groups = {str(category): group for category, group in facts.groupby("category")}
     lines = [
         _line(each, groups.get(each, facts.iloc[:0]), settings)
         for each in sorted({*groups, *knowledge()})
