@@ -2,7 +2,7 @@
 
     python -m benchmarks.data_prep_quality --data ../shared/deities
 
-CleanVision's seven checks by both sides, two processes each, start included: on the pictures as
+CleanVision's seven checks by both sides, `--processes` each, start included: on the pictures as
 they are; with flaws planted into every second one (darkened, lightened, blurred, flattened, cropped
 to a strip, made grey, resized), since a curated folder has hardly any; and a sample of those at 12
 megapixels with a camera's grain. Flags are compared one by one, differences are named.
@@ -56,6 +56,7 @@ def main(
     data: Annotated[Path, typer.Option(help="dataset folder")],
     sample: Annotated[int, typer.Option(help="pictures at 12 megapixels; 0 for none")] = 200,
     pictures: Annotated[int, typer.Option(help="use so many; 0 for all")] = 0,
+    processes: Annotated[int, typer.Option(help="of either side")] = PROCESSES,
     made: Annotated[int, typer.Option(help="pictures of each layout; 0 for none")] = 150,
     differences: Annotated[int, typer.Option(help="name at most so many")] = 20,
 ) -> None:
@@ -65,22 +66,22 @@ def main(
     paths = paths[: pictures or None]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        compare("as they are", paths, differences)
-        compare("with flaws", plant(paths, folder / "flaws"), differences)
+        compare("as they are", paths, differences, processes)
+        compare("with flaws", plant(paths, folder / "flaws"), differences, processes)
         if sample:
             large = plant(paths[:sample], folder / "large", megapixels=12)
-            compare("with flaws, 12 megapixels", large, differences)
+            compare("with flaws, 12 megapixels", large, differences, processes)
         if made:
             compare_layouts(data, paths, folder / "layouts", made)
 
 
-def compare(name: str, paths: Sequence[Path], differences: int) -> None:
+def compare(name: str, paths: Sequence[Path], differences: int, processes: int) -> None:
     """CleanVision's answer and time beside ours."""
-    theirs, their_cost = timed(lambda: cleanvision_flags(paths))
-    ours, our_cost = timed(lambda: our_flags(paths))
+    theirs, their_cost = timed(lambda: cleanvision_flags(paths, processes))
+    ours, our_cost = timed(lambda: our_flags(paths, processes))
     with tempfile.TemporaryDirectory() as folder:
         table = _table(Path(folder), paths)
-        _, whole_cost = timed(lambda: measure(table, workers=PROCESSES))
+        _, whole_cost = timed(lambda: measure(table, workers=processes))
     sheet = Sheet("check", "CleanVision", "ours", "both", title=f"{len(paths)} pictures {name}")
     for check in CHECKS:
         a, b = theirs[check], ours[check]
@@ -103,21 +104,21 @@ def _times(theirs: Cost, ours: Cost) -> str:
     return f"{clock:.1f} times faster ({processors:.1f} in processor time)"
 
 
-def cleanvision_flags(paths: Sequence[Path]) -> pd.DataFrame:
+def cleanvision_flags(paths: Sequence[Path], processes: int) -> pd.DataFrame:
     """CleanVision's own flags, bool (pictures, checks)."""
     lab = Imagelab(filepaths=[str(path) for path in paths])
-    lab.find_issues({check: {} for check in CHECKS}, n_jobs=PROCESSES, verbose=False)
+    lab.find_issues({check: {} for check in CHECKS}, n_jobs=processes, verbose=False)
     issues = lab.issues.loc[[str(path) for path in paths]]
     return issues[[f"is_{check}_issue" for check in CHECKS]].set_axis(CHECKS, axis=1)
 
 
-def our_flags(paths: Sequence[Path]) -> pd.DataFrame:
+def our_flags(paths: Sequence[Path], processes: int) -> pd.DataFrame:
     """The same by our reduced decode."""
     names = [str(path) for path in paths]
     tasks = [tuple(names[i : i + PER_TASK]) for i in range(0, len(names), PER_TASK)]
     seen = {
         name: values
-        for task, values_of in run(tasks, seven_checks, workers=PROCESSES)
+        for task, values_of in run(tasks, seven_checks, workers=processes)
         for name, values in zip(task, values_of, strict=True)
     }
     issues = cleanvision_issues(pd.DataFrame([seen[n] for n in names], names), QualitySettings())
