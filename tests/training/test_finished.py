@@ -1,10 +1,9 @@
-"""A run's bundle can be written again from its folder, and says so where the run was broken off."""
+"""A run's bundle can be written again from its folder, and from no other."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
-from fastai.callback.core import Callback, CancelFitException
 from typer.testing import CliRunner
 
 from ideitify.bundle import verify_bundle
@@ -37,29 +36,6 @@ def test_the_bundle_of_a_run_is_written_again_without_training(
     after = Recognizer(tmp_path / "again").recognize(photo)
     assert np.allclose(before.embedding, after.embedding, atol=1e-5)
     assert [c.deity for c in before.candidates] == [c.deity for c in after.candidates]
-
-
-class BreakOff(Callback):
-    """End a training after its first epoch, once the checkpoint is written."""
-
-    order = 200
-
-    def after_epoch(self) -> None:
-        raise CancelFitException
-
-
-def test_a_run_broken_off_gives_a_bundle_that_says_so(trained: Trained, tmp_path: Path) -> None:
-    settings = FitSettings.model_validate({**BRIEF, "epochs": 3})
-    fit(
-        trained.data, trained.backbone, tmp_path / "run", settings, cache=tmp_path / "cache",
-        callbacks=[BreakOff()],
-    )  # fmt: skip
-    broken = Trained(trained.bundle, tmp_path / "run", trained.data, trained.backbone)
-    done = export(broken, tmp_path / "bundle")
-    assert done.exit_code == 0, done.output
-    assert verify_bundle(tmp_path / "bundle").training["epochs"] == 1
-    card = (tmp_path / "bundle" / "README.md").read_text(encoding="utf-8")
-    assert "broken off after 1 of 3 epochs" in card
 
 
 def test_a_fold_has_no_bundle_as_its_validation_side_is_not_that_of_fit(

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fastai.callback.core import Callback, CancelFitException
 from PIL import Image, ImageOps
 from typer.testing import CliRunner
 
@@ -12,7 +13,6 @@ from ideitify.dataset import DatasetError, Picture, read_dataset, read_rows, wri
 from tests.training.conftest import BRIEF, Trained
 from training.__main__ import app
 from training.data import choose_pictures
-from training.export import export_bundle
 from training.settings import FitSettings
 from training.split import Split, split_pictures
 from training.synthetic import add_variants
@@ -95,42 +95,45 @@ def test_variants_in_the_dataset_itself_make_no_class_larger(
     assert {picture.category for picture in choose_pictures(folder, 6)} == {"none", "shiva"}
 
 
-@pytest.fixture(scope="module")
-def with_variants(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """The session's network, trained with variants as well."""
-    folder = tmp_path_factory.mktemp("with")
-    made = write_variants(folder / "variants", read_dataset(trained.data))
-    fitted = fit(
-        trained.data, trained.backbone, folder / "run", FitSettings.model_validate(BRIEF),
-        cache=folder / "cache", synthetic=made,
-    )  # fmt: skip
-    export_bundle(fitted, folder / "bundle", "tiny")
-    return Trained(folder / "bundle", folder / "run", trained.data, trained.backbone)
+class BreakOff(Callback):
+    """End a training after its first epoch, once the checkpoint is written."""
+
+    order = 200
+
+    def after_epoch(self) -> None:
+        raise CancelFitException
 
 
-def test_a_bundle_counts_its_variants_apart(trained: Trained, with_variants: Trained) -> None:
-    without, manifest = verify_bundle(trained.bundle), verify_bundle(with_variants.bundle)
-    train, valid = (without.training["pictures"][side] for side in ("train", "valid"))
-    assert without.training["pictures"]["synthetic"] == 0
-    assert manifest.training["pictures"] == {"train": train, "valid": valid, "synthetic": train}
-    for same in ("fingerprint", "pictures_per_class"):
-        assert manifest.training[same] == without.training[same]
-    assert manifest.metrics["validation"]["accuracy"].pictures == valid
-    card = (with_variants.bundle / "README.md").read_text(encoding="utf-8")
-    assert f"{train} machine-made variants" in card
-    assert "CC-BY-NC-4.0" not in card
-    assert "machine-made" not in (trained.bundle / "README.md").read_text(encoding="utf-8")
-
-
-def test_a_run_with_variants_goes_on_and_is_exported_with_them_alone(
-    with_variants: Trained, tmp_path: Path
+def test_a_run_with_variants_broken_off_is_exported_and_says_both(
+    trained: Trained, tmp_path: Path
 ) -> None:
-    run, variants = with_variants.run, with_variants.run.parent / "variants"
-    common = ["--data", str(with_variants.data), "--backbone", with_variants.backbone]
-    export = ["export", str(run), *common, "--out", str(tmp_path / "bundle")]
+    variants = write_variants(tmp_path / "variants", read_dataset(trained.data))
+    fit(
+        trained.data, trained.backbone, tmp_path / "run",
+        FitSettings.model_validate({**BRIEF, "epochs": 3}),
+        cache=tmp_path / "cache", synthetic=variants, callbacks=[BreakOff()],
+    )  # fmt: skip
+    common = ["--data", str(trained.data), "--backbone", trained.backbone]
+    export = ["export", str(tmp_path / "run"), *common, "--out", str(tmp_path / "bundle")]
+
     refused = CliRunner().invoke(app, export, env={"COLUMNS": "500"})
     assert refused.exit_code == 2
     assert "was trained on other pictures (synthetic differ)" in refused.output
+
     done = CliRunner().invoke(app, [*export, "--synthetic", str(variants)])
     assert done.exit_code == 0, done.output
-    assert verify_bundle(tmp_path / "bundle").training["pictures"]["synthetic"] > 0
+    without, manifest = verify_bundle(trained.bundle), verify_bundle(tmp_path / "bundle")
+    train, valid = (without.training["pictures"][side] for side in ("train", "valid"))
+    assert without.training["pictures"]["synthetic"] == 0
+    assert manifest.training["pictures"] == {"train": train, "valid": valid, "synthetic": train}
+    assert manifest.training["epochs"] == 1
+    for same in ("fingerprint", "pictures_per_class"):
+        assert manifest.training[same] == without.training[same]
+    assert manifest.metrics["validation"]["accuracy"].pictures == valid
+    card = (tmp_path / "bundle" / "README.md").read_text(encoding="utf-8")
+    assert f"{train} machine-made variants" in card
+    assert "broken off after 1 of 3 epochs" in card
+    assert "CC-BY-NC-4.0" not in card  # the variants' own
+    plain = (trained.bundle / "README.md").read_text(encoding="utf-8")
+    assert "machine-made" not in plain
+    assert "broken off" not in plain
