@@ -175,8 +175,9 @@ class Recognizer:
         pool = ThreadPoolExecutor(workers)
         try:
             yield from _map_ahead(pool, work, photos, AHEAD * workers)
-        finally:  # whoever stops early does not wait for the photos recognised ahead
-            pool.shutdown(cancel_futures=True)
+        finally:  # whoever stops early does not wait for the photos recognised ahead; nor may
+            # this wait where an abandoned generator is collected, which can be in any thread
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _prepare(self, photo: Photo) -> np.ndarray:
         """Photo -> float32 (3, size, size), normalised."""

@@ -154,11 +154,13 @@ def test_photos_are_taken_from_the_source_as_they_are_needed(tiny_bundle: Path) 
 
 
 def test_whoever_stops_early_leaves_no_thread_behind(recognizer: Recognizer) -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     answers = recognizer.recognize_many(png(RED) for _ in range(1000))
     next(answers)
     answers.close()  # type: ignore[attr-defined]
-    assert threading.active_count() <= before
+    for thread in set(threading.enumerate()) - before:
+        thread.join(60)
+        assert not thread.is_alive()
 
 
 def test_one_recognizer_serves_many_threads(recognizer: Recognizer) -> None:
