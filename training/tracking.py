@@ -76,6 +76,7 @@ class WandbRun(Callback):
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self.wandb_run:
+            _attempt("logging the last epochs", self._log_epochs)
             _attempt("closing the run", lambda: self._close(exit_code=int(kind is not None)))
 
     def _start(self) -> None:

@@ -66,6 +66,7 @@ def drawn_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_backbone(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A small timm network with random weights, as a local weights file with its JSON."""
     folder = tmp_path_factory.mktemp("backbone")
+    torch.manual_seed(0)  # the same in every process, so that what is learned from it is, too
     model = timm.create_model("mobilenetv3_small_050", num_classes=3)
     save_file(model.state_dict(), folder / "tiny.safetensors")
     description = {

@@ -12,7 +12,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 SETTINGS = """
-epochs = 4
+epochs = 8
 train_size = 64
 valid_size = 64
 batch_size = 8
@@ -64,13 +64,13 @@ def histories(
 
 def test_every_epoch_is_recorded_once(histories: dict[int, list[dict[str, float]]]) -> None:
     for rows in histories.values():
-        assert [row["epoch"] for row in rows] == [0, 1, 2, 3]
+        assert [row["epoch"] for row in rows] == list(range(8))
 
 
 def test_the_figures_are_those_of_one_process_within_noise(
     histories: dict[int, list[dict[str, float]]],
 ) -> None:
     one, two = histories[1][-1], histories[2][-1]
-    assert one["accuracy"] > 0.6, "learns at all"
+    assert one["valid_loss"] < histories[1][0]["valid_loss"], "learns at all"
     assert two["accuracy"] == pytest.approx(one["accuracy"], abs=0.15)
     assert two["valid_loss"] == pytest.approx(one["valid_loss"], rel=0.2)
