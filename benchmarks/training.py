@@ -132,7 +132,7 @@ def main(
     """Print pictures per second of both sides, and who is first at the same accuracy."""
     if side:
         _, rate = measure(side, data, backbone, batches)
-        print(f"{rate}\t{peak_memory()}")
+        print(f"\n{rate}\t{peak_memory()}")  # after what progress bars left
         return
     measured: dict[str, list[tuple[float, str]]] = {name: [] for name in SIDES}
     for _ in range(rounds):
