@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from requests import HTTPError
 
 PICTURES_NAME = "images.zip"  # Kaggle unpacks it to a folder of that name
-VERSION_FILES = 3  # the pictures and `documents`
 COVER_NAME = "dataset-cover-image.jpg"
 
 # Kaggle's names of licences that pictures have; any other, and a mixture, is "other" there.
@@ -250,7 +249,7 @@ def _sign_in() -> KaggleApi:
     from kaggle.models.kaggle_models_extended import ResumableUploadResult
 
     class Api(KaggleApi):
-        """The client, but it does not leave out files whose upload failed."""
+        """The client, with words of ours for an upload that failed, which the next run goes on."""
 
         def upload_complete(self, path: str, url: str, quiet: bool, resume: bool = False) -> Any:
             result = super().upload_complete(path, url, quiet, resume)
@@ -262,15 +261,16 @@ def _sign_in() -> KaggleApi:
             self, request: Any, resources: Any, folder: str, blob_type: Any, upload_context: Any,
             *more: Any, **options: Any,
         ) -> None:  # fmt: skip
-            super().upload_files(
-                request, resources, folder, blob_type, upload_context, *more, **options
-            )
-            for path in lost:  # what cannot be resumed must not be tried again and again
-                Path(upload_context.get_upload_info_file_path(path)).unlink(missing_ok=True)
-            if len(request.files) < VERSION_FILES:
+            try:
+                super().upload_files(
+                    request, resources, folder, blob_type, upload_context, *more, **options
+                )
+            except ValueError as error:
+                for path in lost:  # what cannot be resumed must not be tried again and again
+                    Path(upload_context.get_upload_info_file_path(path)).unlink(missing_ok=True)
                 raise PublishError(
                     "not all files arrived at Kaggle: run this again, it goes on where it stopped"
-                )
+                ) from error
 
     lost: list[str] = []
     api = Api()
