@@ -47,7 +47,7 @@ def glance(path: str) -> Glance:
     Raises:
         PhotoError: it cannot be read.
     """
-    image = open_photo(path, side=SIDE // 2)
+    image = open_photo(path, side=SIDE)  # of the short side: margins may take much of it
     grey = image.convert("L")
     box = _content(np.asarray(grey))
     share = (box[2] - box[0]) * (box[3] - box[1]) / (grey.width * grey.height)
