@@ -82,4 +82,5 @@ def test_the_readme_s_python_example_runs(folder: Path) -> None:
 
 def test_benchmarks_explain_themselves() -> None:
     for path in sorted((PROJECT / "benchmarks").glob("[!_]*.py")):
-        assert f"python -m benchmarks.{path.stem}" in path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
+        assert '"__main__"' not in text or f"python -m benchmarks.{path.stem}" in text

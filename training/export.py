@@ -129,7 +129,7 @@ def export_bundle(fitted: Fitted, out: Path, name: str) -> Manifest:
         ExportError: see `check_onnx`.
         DatasetError: a picture of a small category cannot be read; it is named.
     """
-    fitted = _rounded(fitted)
+    fitted = rounded(fitted)
     prototypes = find_prototypes(fitted)
 
     def write(folder: Path) -> Manifest:
@@ -143,7 +143,7 @@ def export_bundle(fitted: Fitted, out: Path, name: str) -> Manifest:
     return write_bundle(out, write, lambda m: model_card(m, fitted.data.real, unseen))
 
 
-def _rounded(fitted: Fitted) -> Fitted:
+def rounded(fitted: Fitted) -> Fitted:
     """The network as it will be stored, and what it then says of the validation pictures."""
     weights = round_to_half(copy.deepcopy(fitted.network)).state_dict()
     return validate(weights, fitted.data, fitted.backbone, fitted.settings, fitted.epochs)

@@ -12,7 +12,7 @@ from PIL import Image
 from ideitify.bundle import verify_bundle
 from ideitify.recognizer import Recognizer
 from training import prototypes
-from training.export import Exported, export_bundle
+from training.export import Exported, export_bundle, rounded
 from training.prototypes import (
     Prototypes,
     best_scale,
@@ -76,7 +76,7 @@ def test_a_small_category_is_answered_by_the_bundle_with_an_exact_map(
     assert manifest.training["few_pictures"]["cost"]["accuracy"] <= 0.005
     assert manifest.metrics["validation"]["accuracy"].pictures == len(fitted.valid)
 
-    found = prototypes.find_prototypes(fitted)
+    found = prototypes.find_prototypes(rounded(fitted))
     paths = sorted((dataset / "images" / "krishna").iterdir())
     for answer in Recognizer(tmp_path / "bundle").recognize_many(paths):
         (cosine_logit,) = found.logits(answer.embedding[None])[0]
