@@ -202,7 +202,8 @@ def test_a_service_out_of_reach_is_a_line_and_the_figures_are_kept(
     with WandbRun(run, drawn_dataset, "a-project") as wandb:
         fit(drawn_dataset, tiny_backbone, run, settings, cache=tracked.parent, callbacks=[wandb])
     assert "W&B cannot be reached, logging offline" in capfd.readouterr().err
-    assert [row["_step"] for row in history(run) if "epoch" in row] == [0]
+    assert list(run.glob("wandb/offline-run-*/run-*.wandb")), "to be synced later"
+    assert [row["epoch"] for row in read_record(run)["epochs"]] == [0]
 
 
 def test_a_folder_that_cannot_be_written_does_not_stop_the_training(
