@@ -43,8 +43,15 @@ def round_to_half(network: nn.Module) -> nn.Module:
 
 
 def store_in_half(path: Path) -> None:
-    """Store the large weights of an ONNX file in half precision; it still computes in single."""
+    """Store the large weights of an ONNX file in half precision; it still computes in single.
+
+    What the exporter notes about the code behind each node, paths of its machine included, goes.
+    """
     model = onnx.load(path)
+    for noted in (*model.graph.node, *model.graph.value_info, *model.graph.initializer,
+                  *model.graph.input, *model.graph.output, model.graph, model):  # fmt: skip
+        noted.doc_string = ""
+        del noted.metadata_props[:]
     casts = []
     for weight in model.graph.initializer:
         if weight.data_type == TensorProto.FLOAT and np.prod(weight.dims) >= SMALLEST:
