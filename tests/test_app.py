@@ -226,6 +226,19 @@ def test_the_shipped_model_answers_in_the_app_as_elsewhere(
     chrome.save_screenshot(SCREENSHOTS / f"answer-{size}-{scheme}.png")
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_what_the_shipped_model_says_of_itself_fits(
+    chrome: Browser, shipped_site: str, size: str
+) -> None:
+    chrome.look(SIZES[size], "light")
+    chrome.open(f"{shipped_site}/about")
+    facts = chrome.find(".facts").text
+    assert "56 deities and sacred figures, and 161 from few pictures only" in facts
+    assert "{" not in facts
+    chrome.settle()
+    assert chrome.overflow() <= 0
+
+
 def test_the_same_process_answers_programs(site: str, photo) -> None:
     with httpx.Client(base_url=site, trust_env=False) as client:
         assert client.get("/api/health").json()["status"] == "ok"

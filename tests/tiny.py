@@ -62,7 +62,7 @@ def manifest(folder: Path, labels: list[str] = LABELS) -> dict[str, Any]:
         "thresholds": {"deity": 0.6, "none": 0.5, "operating_point": "worked out by hand"},
         "metrics": {"validation": {"accuracy": estimate}},
         "per_class": dict.fromkeys(labels, estimate),
-        "training": {"backbone": "none"},
+        "training": {"backbone": {"name": "none"}},
         "files": {name: sha256_of(folder / name) for name in ("model.onnx", "README.md")},
     }  # fmt: skip
 

@@ -41,11 +41,12 @@ def show_model(manifest: Manifest) -> None:
             by_name = sorted(manifest.per_class.items(), key=lambda item: -item[1].value)
             show_estimates({find_entry(slug).name: value for slug, value in by_name}, "Deity")
     parts.heading("The model")
+    backbone = manifest.training.get("backbone", {}).get("name", "")
     parts.show_facts({
         "Name": manifest.name,
         "Made": manifest.created[:10],
-        "Backbone": str(manifest.training.get("backbone", "")),
-        "Knows": f"{len(manifest.labels) - 1} deities and sacred figures",
+        "Backbone": backbone.replace("+", " and "),
+        "Knows": words.known(manifest),
         "Sees": f"{manifest.input.size} × {manifest.input.size} pixels of each photo",
         "Answers": manifest.thresholds.operating_point,
     })  # fmt: skip

@@ -220,9 +220,9 @@ def advise() -> None:
         "Avoid reflections and strong backlight; photograph from the front.",
     )))  # fmt: skip
     parts.heading("What this answer means")
-    known = len(parts.load_recognizer().manifest.labels) - 1
+    known = words.known(parts.load_recognizer().manifest)
     st.markdown(
-        f"I know {known} deities and sacred figures; thousands of others I do not. So this says "
+        f"I know {known}; thousands of others I do not. So this says "
         "nothing about the worth or the holiness of what you see. Ask someone who knows the place."
     )
     st.page_link("explore.py", label="All entries", icon=":material/menu_book:")

@@ -6,6 +6,8 @@ import re
 from collections.abc import Collection, Iterable
 
 from ideitify import Answer, Candidate, Entry, Verdict, find_entry
+from ideitify.bundle import Manifest
+from ideitify.dataset import NONE_CATEGORY
 from ideitify.knowledge import fold
 
 RIVAL_SHARE = 0.5  # a candidate this likely, relative to the first, is named beside it
@@ -26,6 +28,7 @@ FIGURES = {
     "top_5_accuracy": "right within 5 guesses",
     "macro_f1": "mean over all names, rare ones counting alike (macro F1)",
     "expected_calibration_error": "gap between stated and true confidence",
+    "expected_calibration_error_if_perfect": "the same gap, if confidence were perfect",
     "expected_calibration_error_before": "the same gap before calibration",
     "none_auroc": "tells deities from pictures without one (AUROC)",
     "none_false_positive_rate_at_95_recall": (
@@ -175,6 +178,15 @@ def how_to_tell(one: Entry, other: Entry) -> str | None:
             if alike.deity == rival.slug:
                 return alike.how_to_tell
     return None
+
+
+def known(manifest: Manifest) -> str:
+    """Whom a model knows: "56 deities and sacred figures, and 161 from few pictures only"."""
+    few = len(manifest.prototypes)
+    trained = len(set(manifest.labels) - set(manifest.prototypes) - {NONE_CATEGORY})
+    return f"{trained} deities and sacred figures" + (
+        f", and {few} from few pictures only" if few else ""
+    )
 
 
 def figure_name(key: str) -> str:
