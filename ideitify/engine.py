@@ -6,12 +6,13 @@ import logging
 import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from typing import Any, Literal, TypeVar
 
 Item = TypeVar("Item")
@@ -61,13 +62,9 @@ def _run_here(
     if workers == 1:
         yield from ((item, work(item)) for item in items)
         return
-    # Not fork: a copy of a process with threads (of onnxruntime, say) may hang.
-    pool = ProcessPoolExecutor(
-        workers, get_context("spawn"), initializer=_leave_interrupt_to_parent
-    )
     remaining = iter(items)
     waiting: dict[Future[Result], Item] = {}
-    try:
+    with processes(workers) as pool:
         while True:
             for item in islice(remaining, (1 + AHEAD) * workers - len(waiting)):
                 waiting[pool.submit(work, item)] = item
@@ -75,6 +72,21 @@ def _run_here(
                 return
             for future in wait(waiting, return_when=FIRST_COMPLETED).done:
                 yield waiting.pop(future), future.result()
+
+
+@contextmanager
+def processes(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """A pool of processes, each started when it is first needed.
+
+    They leave Ctrl-C to this process, and end with it, even where it is killed.
+
+    Raises:
+        EngineError: in the context, where one of them died.
+    """
+    # Not fork: a copy of a process with threads (of onnxruntime, say) may hang.
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_follow_parent)
+    try:
+        yield pool
     except BrokenProcessPool as error:
         raise EngineError(
             "a worker process died, most likely for want of memory: use fewer workers"
@@ -83,8 +95,16 @@ def _run_here(
         pool.shutdown(cancel_futures=True)
 
 
-def _leave_interrupt_to_parent() -> None:
+def _follow_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _run_on_ray(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -193,8 +194,12 @@ def _download(lot: _Lot) -> Notes:
     def refill() -> Sequence[Item]:
         return waiting.pop() if waiting else []
 
-    with _at(site, lot.turnstile) as (ledger, web), run_in(site.folder, ledger) as here:
-        download.download_items(ledger, web, here, refill, site.settings, book)
+    with (
+        _at(site, lot.turnstile) as (ledger, web),
+        run_in(site.folder, ledger) as here,
+        ThreadPoolExecutor(1) as looker,  # the cluster's other tasks are the other processes
+    ):
+        download.download_items(ledger, web, here, refill, site.settings, book, looker)
     return book.notes
 
 

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
-from io import BytesIO
 from pathlib import Path
 from typing import Protocol
 
-from PIL import ExifTags, Image
-
-from ideitify.perceptual_hash import perceptual_hash
-from ideitify.photo import PhotoError, open_photo
+from ideitify.engine import processes
+from ideitify.photo import PhotoError
 from ideitify.settings import Settings
 from scraper.files import Run, run_in
 from scraper.flight import fly
 from scraper.ledger import Ledger
 from scraper.ledger.records import Arrived, Attempt, Item, Selection, Settled, now
+from scraper.look import Look, look_at
 from scraper.settings import ScraperSettings
 from scraper.web import Arrival, PoliteWeb
 from scraper.web.refusal import Refused
 
-HASH_SIDE = 64  # pixels; twice that of the picture that is hashed
+PUT_OFF = 1  # batches looked at while the next one arrives; a kill loses these too
 SECONDS_BETWEEN_PLANS = 1.0  # while finding goes on and nothing is left to download
 
 
@@ -52,12 +50,12 @@ class Landing:
 
     Attributes:
         started_at: as `now` gives it.
-        clock: the same moment, in the seconds of `time.monotonic`.
+        seconds: until it was there, with the wait for its host's turn.
     """
 
     item: Item
     started_at: str
-    clock: float
+    seconds: float
     got: Arrival | Refused
 
 
@@ -88,6 +86,7 @@ def download(
     Raises:
         OSError: the folder cannot be written, or the disk is full.
         LedgerError: see there.
+        EngineError: a process that looks at pictures died.
     """
     seen: set[str] = set()
     since = now()
@@ -99,10 +98,11 @@ def download(
         board.plan(fresh)
         return fresh
 
-    with run_in(folder, ledger) as run:
+    workers = max(1, (os.cpu_count() or 1) - 1)  # one for what arrives
+    with processes(workers) as lookers, run_in(folder, ledger) as run:
         while True:
             finding = is_finding()  # asked first: what was found before its end is in the plan
-            download_items(ledger, web, run, refill, settings, board)
+            download_items(ledger, web, run, refill, settings, board, lookers)
             if not finding:
                 return
             time.sleep(SECONDS_BETWEEN_PLANS)
@@ -115,69 +115,70 @@ def download_items(
     refill: Callable[[], Sequence[Item]],
     settings: ScraperSettings,
     board: Board,
+    lookers: Executor,
 ) -> None:
-    """Download items as long as `refill` has more, as far as no other run has claimed them."""
+    """Download items as long as `refill` has more, as far as no other run has claimed them.
+
+    Args:
+        lookers: who looks at pictures, while others arrive.
+    """
     limits = Settings(max_bytes=settings.max_bytes)  # the core's for photos, but for their size
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    looking: deque[tuple[list[Landing], Future[list[Look | PhotoError]]]] = deque()
 
-        async def work(item: Item) -> Landing:
-            return await fetch(item, web, run.partial)
+    async def work(item: Item) -> Landing:
+        return await fetch(item, web, run.partial)
 
-        def claim(items: list[Item]) -> list[Item]:
-            return ledger.claim(items, run.id)
+    def claim(items: list[Item]) -> list[Item]:
+        return ledger.claim(items, run.id)
 
-        with closing(fly(web, refill, work, settings, admit=claim)) as batches:
-            for landings in batches:
-                attempts = threads.map(partial(look_at, run=run, limits=limits), landings)
-                for settled in ledger.settle(list(attempts)):
-                    run.put_away(settled)
-                    board.settle(settled)
+    def look(landings: list[Landing]) -> None:
+        arrivals = [one.got for one in landings if isinstance(one.got, Arrival)]
+        pictures = [(arrival.path, arrival.held) for arrival in arrivals]
+        looking.append((landings, lookers.submit(look_at, pictures, limits)))
+
+    def settle() -> None:
+        landings, looks = looking.popleft()
+        found = iter(looks.result())
+        attempts = [
+            _attempt(one, next(found) if isinstance(one.got, Arrival) else None, run)
+            for one in landings
+        ]
+        for settled in ledger.settle(attempts):
+            run.put_away(settled)
+            board.settle(settled)
+
+    with closing(fly(web, refill, work, settings, admit=claim)) as batches:
+        for landings in batches:
+            if landings:
+                look(landings)
+            while looking and (not landings or len(looking) > PUT_OFF or looking[0][1].done()):
+                settle()
 
 
 async def fetch(item: Item, web: PoliteWeb, folder: Path) -> Landing:
     """Try to download one item, on the web's loop; this includes waiting for a turn."""
     started_at, clock = now(), time.monotonic()
+    got: Arrival | Refused
     try:
-        return Landing(item, started_at, clock, await web.download(item.url, folder))
+        got = await web.download(item.url, folder)
     except Refused as refusal:
-        return Landing(item, started_at, clock, refusal)
+        got = refusal
+    return Landing(item, started_at, round(time.monotonic() - clock, 3), got)
 
 
-def look_at(landing: Landing, run: Run, limits: Settings) -> Attempt:
-    """Decode what arrived as far as its hash needs, and have it in a file that is complete."""
+def _attempt(landing: Landing, look: Look | PhotoError | None, run: Run) -> Attempt:
+    """What the ledger is to record; a picture that can be used then has its complete name."""
     item, got = landing.item, landing.got
     arrived, reason, detail, retry = None, "", "", False
     if isinstance(got, Refused):
         reason, detail, retry = got.reason, str(got), got.retry_later
-    else:
-        try:
-            arrived = _looked_at(got, limits)
-            run.complete(got.keep(), item, got.sha256, got.suffix)
-        except PhotoError as error:
-            got.discard()
-            what = str(error).partition(":")[0]  # what follows is advice to whoever sends a photo
-            reason, detail = error.reason, f"It arrived and cannot be used. {what}."
-    seconds = round(time.monotonic() - landing.clock, 3)
-    return Attempt(item, landing.started_at, seconds, arrived, reason, detail, retry)
-
-
-def _looked_at(arrival: Arrival, limits: Settings) -> Arrived:
-    look = perceptual_hash(open_photo(arrival.content, side=HASH_SIDE, limits=limits))
-    width, height = upright_size(arrival.content)
-    return Arrived(
-        arrival.url, arrival.sha256, look, arrival.suffix, arrival.size, width, height,
-        arrival.etag, arrival.last_modified,
-    )  # fmt: skip
-
-
-def upright_size(content: bytes | Path) -> tuple[int, int]:
-    """(width, height) in pixels of a picture that `open_photo` reads, as it is shown."""
-    with Image.open(BytesIO(content) if isinstance(content, bytes) else content) as image:
-        return (image.height, image.width) if _lies_on_its_side(image) else image.size
-
-
-def _lies_on_its_side(image: Image.Image) -> bool:
-    try:
-        return image.getexif().get(ExifTags.Base.Orientation) in {5, 6, 7, 8}
-    except Exception:  # Pillow's parser raises nearly anything, and the picture outranks its EXIF
-        return False
+    elif isinstance(look, Look):
+        run.complete(got.path, item, got.sha256, got.suffix)
+        arrived = Arrived(
+            got.url, got.sha256, look.perceptual_hash, got.suffix, got.size, look.width,
+            look.height, got.etag, got.last_modified,
+        )  # fmt: skip
+    elif look:
+        what = str(look).partition(":")[0]  # what follows is advice to whoever sends a photo
+        reason, detail = look.reason, f"It arrived and cannot be used. {what}."
+    return Attempt(item, landing.started_at, landing.seconds, arrived, reason, detail, retry)

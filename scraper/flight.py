@@ -15,7 +15,7 @@ from scraper.settings import ScraperSettings
 from scraper.web import PoliteWeb
 
 AHEAD = 2  # requests submitted for each that may run, so that the next is there when one ends
-BATCH_SHARE = 4  # of what is in the air, the part that is settled together, for that costs a write
+BATCH_SHARE = 2  # of what is in the air, the part that is settled together, for that costs a write
 BATCH_SECONDS = 0.1  # the longest wait of one that landed for the others of its batch
 REFILL_SECONDS = 1.0  # at least, between asking for more
 REFILL_SHARE = 20  # times as long as asking took, so that it takes 5 % of the time at most
@@ -41,6 +41,9 @@ def fly(
     admit: Callable[[list[Item]], list[Item]] = lambda items: items,
 ) -> Generator[list[Result]]:
     """Do `work` for every item on the web's loop; yields what is done, together, when it is.
+
+    An empty list says that nothing comes for now: what the caller has put off, it is to do then.
+    One precedes the last question to `refill`.
 
     Closing the iterator cancels what is under way and waits until it has ended.
 
@@ -72,6 +75,8 @@ def fly(
     try:
         while True:
             is_idle = not airborne and not turns
+            if is_idle:
+                yield []
             if is_idle or time.monotonic() > refill_at:
                 asked = time.monotonic()
                 turns.add(refill())
@@ -85,7 +90,8 @@ def fly(
             if admitted:
                 airborne += len(admitted)
                 web.loop.call_soon_threadsafe(start, admitted)
-            if airborne and (done := _drain(landed, airborne // BATCH_SHARE)):
+            if airborne:
+                done = _drain(landed, airborne // BATCH_SHARE)
                 airborne -= len(done)
                 turns.end([item for item, _ in done])
                 yield [task.result() for _, task in done]

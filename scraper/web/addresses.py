@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterable
+from functools import partial
 
 import httpcore
 import httpx
@@ -77,10 +78,10 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
 
 async def _resolve(host: str, port: int, seconds: float | None) -> list[str]:
     """All IP addresses of a name."""
-    loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(seconds):
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            find = partial(socket.getaddrinfo, type=socket.SOCK_STREAM)
+            found = await asyncio.to_thread(find, host, port)
     except TimeoutError as error:
         raise httpcore.ConnectTimeout(f"{host} was not resolved in time") from error
     except OSError as error:

@@ -32,7 +32,7 @@ class Arrival:
     """A picture that has arrived, as it came; the caller keeps and moves it, or discards it.
 
     Attributes:
-        path: a temporary file; a small picture's is not there before `keep`.
+        path: a temporary file; the caller writes a small picture's.
         held: the bytes of a small picture, None for those that are in the file already.
         sha256: of its bytes, 64 hexadecimal digits.
         size: in bytes.
@@ -49,17 +49,6 @@ class Arrival:
     url: str
     etag: str
     last_modified: str
-
-    @property
-    def content(self) -> bytes | Path:
-        """The bytes, or the file that has them."""
-        return self.path if self.held is None else self.held
-
-    def keep(self) -> Path:
-        """Have the picture in its file."""
-        if self.held is not None:
-            self.path.write_bytes(self.held)
-        return self.path
 
     def discard(self) -> None:
         """Leave no file."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
@@ -37,6 +38,11 @@ from scraper.web.robots import AGENT, MAX_ROBOTS_BYTES, RobotsFiles, opt_out
 from scraper.web.signature import describe
 
 __all__ = ["Arrival", "HostEvent", "HostLimits", "PoliteWeb", "Refused"]
+
+if sys.platform == "win32":
+    from asyncio import new_event_loop
+else:
+    from uvloop import new_event_loop
 
 Result = TypeVar("Result")
 
@@ -86,7 +92,7 @@ class PoliteWeb:
         )
 
     def __enter__(self) -> PoliteWeb:
-        self.loop = asyncio.new_event_loop()
+        self.loop = new_event_loop()
         self._thread = Thread(target=self._run, name="polite-web", daemon=True)
         self._thread.start()
         return self

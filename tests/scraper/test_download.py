@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from scraper.download import download, upright_size
+from scraper.download import download
 from scraper.files import PARTIAL, run_in
 from scraper.ledger.records import Selection
+from scraper.look import upright_size
 from scraper.web import PoliteWeb
 from tests.scraper.collecting import (
     EVERYTHING,

@@ -23,6 +23,13 @@ def changed(**options: Any) -> ScraperSettings:
     return QUICK.model_copy(update=options)
 
 
+def kept(arrival: Arrival) -> Arrival:
+    """What arrived, in its file, as its caller is to have it."""
+    if arrival.held is not None:
+        arrival.path.write_bytes(arrival.held)
+    return arrival
+
+
 class Visitor:
     """A web whose events are kept, and a folder for what it downloads."""
 
@@ -34,15 +41,11 @@ class Visitor:
     def download(self, url: str) -> Arrival:
         """The picture, in its file."""
         arrival = self.web.submit(self.web.download(url, self.folder)).result(PATIENCE)
-        arrival.keep()
-        return arrival
+        return kept(arrival)
 
     def download_all(self, urls: Sequence[str]) -> list[Arrival]:
         futures = [self.web.submit(self.web.download(url, self.folder)) for url in urls]
-        arrivals = [future.result(PATIENCE) for future in futures]
-        for arrival in arrivals:
-            arrival.keep()
-        return arrivals
+        return [kept(future.result(PATIENCE)) for future in futures]
 
     def refusal(self, url: str) -> Refused:
         """Why a URL is refused; no file of it is left."""

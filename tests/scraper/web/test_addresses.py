@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpcore
 import pytest
 
 from scraper.source import SourceError
@@ -27,7 +28,7 @@ class Internet:
         self.names: dict[str, list[list[str]]] = {"museum.test": [[PUBLIC_ADDRESS]]}
         self.asked: list[str] = []
         self.connected: list[str] = []
-        self._resolve, self._connect = socket.getaddrinfo, socket.socket.connect
+        self._resolve, self._connect = socket.getaddrinfo, httpcore.AnyIOBackend.connect_tcp
 
     def url(self, path: str, host: str = "museum.test") -> str:
         return self.museum.url(path, host)
@@ -41,17 +42,17 @@ class Internet:
         addresses = answers.pop(0) if len(answers) > 1 else answers[0]
         return [found for each in addresses for found in self._resolve(each, *args, **options)]
 
-    def connect(self, connection: socket.socket, address: Any) -> None:
-        self.connected.append(address[0])
-        host = "127.0.0.1" if address[0] == PUBLIC_ADDRESS else address[0]
-        self._connect(connection, (host, *address[1:]))
+    async def connect(self, sockets: httpcore.AnyIOBackend, host: str, *rest: Any) -> Any:
+        self.connected.append(host)
+        host = "127.0.0.1" if host == PUBLIC_ADDRESS else host
+        return await self._connect(sockets, host, *rest)
 
 
 @pytest.fixture
 def internet(museum: Museum, monkeypatch: pytest.MonkeyPatch) -> Internet:
     internet = Internet(museum)
     monkeypatch.setattr(socket, "getaddrinfo", internet.getaddrinfo)
-    monkeypatch.setattr(socket.socket, "connect", lambda *to: internet.connect(*to))
+    monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", lambda *to: internet.connect(*to))
     return internet
 
 

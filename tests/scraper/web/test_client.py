@@ -22,7 +22,7 @@ from scraper.source import SourceError
 from scraper.web import Arrival
 from scraper.web.refusal import Refused
 from tests.scraper.museum import Museum, bomb, picture
-from tests.scraper.visitor import PATIENCE, Visitor, changed, visiting
+from tests.scraper.visitor import PATIENCE, Visitor, changed, kept, visiting
 
 
 @contextmanager
@@ -185,7 +185,7 @@ def test_the_misbehaviour_of_some_does_not_stop_the_others(museum: Museum, tmp_p
         left.cancel()
         arrivals = [each.result(PATIENCE) for each in arriving]
         assert all(isinstance(each.exception(PATIENCE), Refused) for each in refused)
-    assert [each.keep().read_bytes() for each in arrivals] == [picture(n) for n in range(20)]
+    assert [kept(each).path.read_bytes() for each in arrivals] == [picture(n) for n in range(20)]
     assert len(list(tmp_path.iterdir())) == 20
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from scraper.web.refusal import Refused
 from tests.scraper.museum import Museum, Request, picture
-from tests.scraper.visitor import PATIENCE, Visitor, changed, visiting
+from tests.scraper.visitor import PATIENCE, Visitor, changed, kept, visiting
 
 
 def seconds_for(requests: list[Request]) -> float:
@@ -62,7 +62,7 @@ def test_a_host_is_left_alone_as_long_as_it_asks(
     while not visitor.told("retry_after"):
         time.sleep(0.01)
     visitor.download(museum.url("picture/4.jpg"))
-    assert download.result(PATIENCE).keep().read_bytes() == picture(3)
+    assert kept(download.result(PATIENCE)).path.read_bytes() == picture(3)
     busy, *later = museum.requests[1:]
     assert busy.path == f"/{path}"
     assert {request.path for request in later} == {f"/{path}", "/picture/4.jpg"}
