@@ -23,7 +23,7 @@ from data_prep.publish.publication import (
     metadata_csv,
     sha256,
 )
-from data_prep.publish.selection import PublishError, Selection, select
+from data_prep.publish.selection import PublishError, Selection, SignedOut, select
 from data_prep.table import Table
 from ideitify.dataset import METADATA_NAME, DatasetError, read_rows
 from ideitify.hub_upload import SIGN_IN, hub_speaks
@@ -62,7 +62,7 @@ def publish_hub(
         name: owner/name.
         public: for a new data set; an old one stays as visible as it is.
         policy: see `select`.
-        dry_run: ask the Hub what is there, but send nothing.
+        dry_run: send nothing; ask the Hub what is there, if there are credentials.
 
     Raises:
         PublishError: see `select`; or the Hub refuses, or cannot be reached.
@@ -77,18 +77,21 @@ def publish_hub(
     api = HfApi()
     page = f"{api.endpoint}/datasets/{name}"
     texts = _texts(selection, facts, name, title, page)
-    if not get_token():
-        raise PublishError(f"the Hub's client found no token. {SIGN_IN}")
-    with hub_speaks(name, PublishError):
-        api.whoami()
-        previous = _last_version(api, name)
-        rows = _rows(api, name, previous) if previous is not None else None
-        notes = version_notes(rows, selection.rows)
-        version: Version = "new" if previous is None else "old" if notes else "unchanged"
-        send = not dry_run and version != "unchanged"
-        if send:
-            api.create_repo(name, repo_type="dataset", private=not public, exist_ok=True)
-            _commit(api, name, selection, texts, previous or [], notes)
+    version: Version = "unseen"
+    notes, send = version_notes(None, selection.rows), False
+    if get_token():
+        with hub_speaks(name, PublishError):
+            api.whoami()
+            previous = _last_version(api, name)
+            rows = _rows(api, name, previous) if previous is not None else None
+            notes = version_notes(rows, selection.rows)
+            version = "new" if previous is None else "old" if notes else "unchanged"
+            send = not dry_run and version != "unchanged"
+            if send:
+                api.create_repo(name, repo_type="dataset", private=not public, exist_ok=True)
+                _commit(api, name, selection, texts, previous or [], notes)
+    elif not dry_run:
+        raise SignedOut(f"the Hub's client found no token. {SIGN_IN}")
     files = {name: len(content) for name, content in texts.items()}
     return Publication(
         page=page,

@@ -26,7 +26,7 @@ from data_prep.publish.cover import cover
 from data_prep.publish.facts import Facts, measure
 from data_prep.publish.notes import version_notes
 from data_prep.publish.publication import Publication, Version, documents, sha256
-from data_prep.publish.selection import PublishError, Selection, select
+from data_prep.publish.selection import PublishError, Selection, SignedOut, select
 from data_prep.table import Table
 from ideitify.dataset import METADATA_NAME, DatasetError, read_rows
 from ideitify.licenses import Policy
@@ -82,7 +82,7 @@ def publish_kaggle(
         name: owner/slug.
         public: for a new data set; an old one stays as visible as it is.
         policy: see `select`.
-        dry_run: ask Kaggle what is there, but send nothing.
+        dry_run: send nothing; ask Kaggle what is there, if there are credentials.
 
     Raises:
         PublishError: see `select`, `metadata`; or Kaggle refuses, or cannot be reached.
@@ -90,13 +90,20 @@ def publish_kaggle(
     selection = select(table, policy)
     facts = measure(selection, table.folder)
     settings = metadata(facts, name, title, subtitle)
-    with _kaggle_speaks():
-        api = _sign_in()
-        previous = _last_version(api, name)
+    api, previous = None, None
+    try:
+        with _kaggle_speaks():
+            api = _sign_in()
+            previous = _last_version(api, name)
+    except SignedOut:
+        if not dry_run:
+            raise
     settings["isPrivate"] = previous.private if previous else not public
     notes = version_notes(previous.rows if previous else None, selection.rows)
     version: Version = "new" if previous is None else "old" if notes else "unchanged"
     staging = table.folder / ".data_prep" / "publish" / f"kaggle-{name.replace('/', '-')}"
+    if api is None:
+        version = "unseen"
     send = not dry_run and (version != "unchanged" or staging.exists())  # it broke off at the end
     if send:
         stage(staging, selection, settings)
@@ -277,7 +284,7 @@ def _sign_in() -> KaggleApi:
     try:
         api.authenticate()
     except SystemExit:
-        raise PublishError(f"Kaggle's client found no valid credentials. {_SIGN_IN}") from None
+        raise SignedOut(f"Kaggle's client found no valid credentials. {_SIGN_IN}") from None
     return api
 
 

@@ -13,7 +13,7 @@ from data_prep.publish.facts import Facts
 from data_prep.publish.selection import Selection
 from ideitify.dataset import METADATA_NAME, write_rows
 
-Version = Literal["new", "old", "unchanged"]
+Version = Literal["new", "old", "unchanged", "unseen"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class Publication:
 
     Attributes:
         page: its address.
-        version: a `new` data set, a version of an `old` one, or `unchanged`: nothing to publish.
+        version: a `new` data set, a version of an `old` one, `unchanged`: nothing to publish, or
+            `unseen`: without credentials, nobody asked what is there.
         notes: what changed since the last version.
         files: name -> bytes, of all that the version holds; pictures count as one.
         published: False for a rehearsal.
@@ -57,6 +58,7 @@ _WORDS: dict[Version, str] = {
     "new": "a new data set",
     "old": "a new version",
     "unchanged": "nothing changed since the last version",
+    "unseen": "there are no credentials, so that this is compared with no earlier version",
 }
 
 

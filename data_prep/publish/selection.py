@@ -21,6 +21,10 @@ class PublishError(ValueError):
     """Nothing, or nothing more, was published; the message says why and what to do."""
 
 
+class SignedOut(PublishError):
+    """There are no credentials; a rehearsal needs none."""
+
+
 @dataclass(frozen=True)
 class Picture:
     """A picture that goes.

@@ -107,6 +107,15 @@ def test_a_dry_run_shows_what_would_go_and_sends_nothing(
     assert hub.repositories == {}
 
 
+def test_a_dry_run_needs_no_token(hub: Hub, publish_hub: Run, tmp_path: Path) -> None:
+    write_dataset(tmp_path, *MIXED)
+    done = publish_hub(tmp_path, "--dry-run", HF_TOKEN="")
+    assert done.returncode == 0, done.stderr
+    assert "there are no credentials, so that this is compared with no earlier" in done.stdout
+    assert "4 pictures to publish" in done.stdout
+    assert hub.requests == []
+
+
 IN_SMALL_COMMITS = """
 import sys
 from pathlib import Path

@@ -147,6 +147,17 @@ def test_a_dry_run_shows_what_would_go_and_sends_nothing(client: Kaggle, tmp_pat
     assert not (tmp_path / ".data_prep").exists()
 
 
+def test_a_dry_run_needs_no_credentials(
+    kaggle: Kaggle, publish_kaggle: Run, tmp_path: Path
+) -> None:
+    write_dataset(tmp_path / "pictures", *MIXED)
+    done = publish_kaggle(tmp_path / "pictures", "--dry-run", KAGGLE_API_TOKEN="")
+    assert done.returncode == 0, done.stderr
+    assert "there are no credentials, so that this is compared with no earlier" in done.stdout
+    assert "4 pictures to publish" in done.stdout
+    assert sent(kaggle) == []
+
+
 def test_the_description_waits_until_kaggle_has_unpacked(client: Kaggle, tmp_path: Path) -> None:
     client.not_ready = 3
     quick(write_dataset(tmp_path, {}))
