@@ -1,13 +1,16 @@
 """Recognising a photo: ours against fastai's `load_learner(...).predict` with the same network.
 
-    python -m benchmarks.recognition --data ../shared/deities \
-        --backbone ../shared/weights/mobilenet_edgetpu_100.mlperf_in1k
+    weights=../shared/weights
+    python -m benchmarks.recognition --data ../shared/deities --backbone \
+        $weights/mobilenet_edgetpu_100.mlperf_in1k+$weights/mobilenetv2_100.onnxzoo_webnn_nohead
+
+The same layers, labels and side in pixels on both sides; theirs have random weights, which take the
+same time, and a fastai user's layers, one after the other as timm makes them.
 
 Both sides run in turn, in the same run, on the same photos; printed are the medians of each and the
 median of the ratios of neighbouring turns, which other work on the machine moves least.
-Without `--backbone` the network has random weights, which takes the same time. With `--data`, its
-pictures, enlarged to 12 megapixels, show how often reading a JPEG at reduced scale changes the
-first guess.
+With `--data`, its pictures, enlarged to 12 megapixels, show how often reading a JPEG at reduced
+scale changes the first guess.
 """
 
 from __future__ import annotations
@@ -76,26 +79,35 @@ def save_photos(folder: Path, megapixels: float, count: int) -> list[Path]:
     return paths
 
 
-def save_learner(folder: Path, backbone_name: str | None, labels: list[str]) -> Path:
-    """Export a fastai learner of the same network and label count, as the original did."""
+def save_learner(folder: Path, backbone_name: str, labels: list[str], side: int) -> Path:
+    """Export a fastai learner of the same network and labels, with the original's transforms."""
     import pandas as pd
-    from fastai.vision.all import ImageDataLoaders, Resize, aug_transforms, vision_learner
+    from fastai.losses import CrossEntropyLossFlat
+    from fastai.vision.all import (
+        ImageDataLoaders,
+        Learner,
+        Normalize,
+        Resize,
+        aug_transforms,
+    )
 
     from training.backbone import find_backbone
+    from training.network import Network
 
+    backbone = find_backbone(backbone_name)
     picture = folder / "picture.png"
     Image.new("RGB", (64, 64)).save(picture)
     frame = pd.DataFrame({"name": [str(picture)] * 2 * len(labels), "label": labels * 2})
     loaders = ImageDataLoaders.from_df(
-        frame, path="/", bs=4, num_workers=0, item_tfms=Resize(256, method="squish"),
-        batch_tfms=aug_transforms(size=224, min_scale=0.75),
+        frame, path="/", bs=4, num_workers=0,
+        item_tfms=Resize(side * 8 // 7, method="squish"),  # 256 for 224
+        batch_tfms=[
+            *aug_transforms(size=side, min_scale=0.75),
+            Normalize.from_stats(backbone.mean, backbone.std),
+        ],
     )  # fmt: skip
-    if backbone_name:
-        backbone = find_backbone(backbone_name)
-        learner = vision_learner(loaders, backbone.architecture, **backbone.keywords)
-    else:
-        learner = vision_learner(loaders, "mobilenet_edgetpu_100", pretrained=False)
-    learner.path = folder
+    network = Network(backbone, len(labels), dropout=0, pretrained=False)
+    learner = Learner(loaders, network, loss_func=CrossEntropyLossFlat(), path=folder)
     learner.export("model.pkl")
     return folder / "model.pkl"
 
@@ -160,7 +172,7 @@ def _guess(answer: Any) -> str:
 
 
 def main(
-    backbone: Annotated[str | None, typer.Option(help="as `training fit` takes it")] = None,
+    backbone: Annotated[str, typer.Option(help="the bundle's, as `training fit` takes it")],
     data: Annotated[Path | None, typer.Option(help="dataset folder for the agreement")] = None,
     rounds: Annotated[int, typer.Option(help="counted runs of each")] = 7,
     folder_photos: Annotated[int, typer.Option(help="photos in the folder")] = 500,
@@ -171,7 +183,8 @@ def main(
     table = Table("what", "ours", "fastai", "ratio", "aim", title=f"{os.cpu_count()} processors")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        pickle = save_learner(folder, backbone, recognizer.manifest.labels)
+        manifest = recognizer.manifest
+        pickle = save_learner(folder, backbone, manifest.labels, manifest.input.size)
         from fastai.learner import load_learner
 
         learner = load_learner(pickle)

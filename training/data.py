@@ -15,6 +15,7 @@ from rich.progress import track
 from torchvision.transforms import v2
 
 from ideitify.dataset import NONE_CATEGORY, DatasetError, Picture, fingerprint, read_dataset
+from ideitify.knowledge import has_entry
 from ideitify.photo import PhotoError, open_photo
 from ideitify.recognizer import fit_square
 
@@ -25,7 +26,8 @@ def choose_pictures(folder: Path, min_images: int = 9) -> list[Picture]:
     """The kept pictures of `none` and of every category with at least `min_images` of them.
 
     Raises:
-        DatasetError: the folder is not a dataset, or fewer than two categories remain.
+        DatasetError: the folder is not a dataset, fewer than two categories remain, or one of them
+            is not in `knowledge/`, so that no bundle could answer it.
     """
     pictures = read_dataset(folder)
     sizes = Counter(picture.category for picture in pictures)
@@ -34,6 +36,11 @@ def choose_pictures(folder: Path, min_images: int = 9) -> list[Picture]:
         raise DatasetError(
             f"{folder} has {len(chosen)} categories with {min_images} or more kept pictures; "
             "at least two are needed (collect more, or lower --min-images)"
+        )
+    if strangers := sorted(category for category in chosen if not has_entry(category)):
+        raise DatasetError(
+            f"{folder}: no knowledge entry for {', '.join(strangers)}, and an answer needs one: add "
+            "knowledge/<category>.md (python -m scraper new <category> drafts it), or relabel"
         )
     return [picture for picture in pictures if picture.category in chosen]
 

@@ -25,6 +25,16 @@ def test_one_category_is_not_enough(drawn_dataset: Path) -> None:
         choose_pictures(drawn_dataset, min_images=13)
 
 
+def test_a_category_that_no_bundle_could_answer_is_named_before_anything_is_trained(
+    drawn_dataset: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(drawn_dataset, tmp_path / "data")
+    table = folder / "metadata.csv"
+    table.write_text(table.read_text().replace(",shiva,", ",nobody-known,"))
+    with pytest.raises(DatasetError, match=r"no knowledge entry for nobody-known.*scraper new"):
+        choose_pictures(folder)
+
+
 def test_pictures_are_decoded_once(drawn_dataset: Path, tmp_path: Path) -> None:
     pictures = choose_pictures(drawn_dataset)
     pixels = decoded_pictures(pictures, "squish", tmp_path)
