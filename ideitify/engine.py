@@ -6,13 +6,15 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
-from multiprocessing import get_context, parent_process
+from multiprocessing import parent_process, resource_tracker
+from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any, Literal, TypeVar
 
 Item = TypeVar("Item")
@@ -83,16 +85,36 @@ def processes(workers: int) -> Iterator[ProcessPoolExecutor]:
     Raises:
         EngineError: in the context, where one of them died.
     """
-    # Not fork: a copy of a process with threads (of onnxruntime, say) may hang.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_follow_parent)
+    pool = ProcessPoolExecutor(workers, _Context(), initializer=_follow_parent)
     try:
         yield pool
     except BrokenProcessPool as error:
         raise EngineError(
-            "a worker process died, most likely for want of memory: use fewer workers"
+            "a worker process died, most likely for want of memory: free some, or use fewer workers"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+class _Worker(SpawnProcess):
+    """A process that Ctrl-C does not reach while it starts, when it cannot ignore it yet."""
+
+    def start(self) -> None:
+        if sys.platform == "win32":
+            super().start()
+            return
+        resource_tracker.ensure_running()  # else starting the process does, and lifts the block
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+class _Context(SpawnContext):
+    """Spawns, not forks: a copy of a process with threads (of onnxruntime, say) may hang."""
+
+    Process = _Worker
 
 
 def _follow_parent() -> None:

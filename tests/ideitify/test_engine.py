@@ -139,6 +139,28 @@ def test_an_interrupt_ends_it_without_leaving_workers(tmp_path: Path) -> None:
     assert errors.count("Traceback") == 1, errors
 
 
+STARTING = """
+import os, signal, time
+from ideitify.engine import processes
+if __name__ == "__main__":
+    with processes(1) as pool:
+        pool.submit(os.getpid)
+        time.sleep(0.03)
+        os.killpg(0, signal.SIGINT)
+        time.sleep(60)
+"""
+
+
+def test_an_interrupt_while_workers_start_is_left_to_their_parent(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(STARTING)
+    done = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, check=False, timeout=60,
+        env={**os.environ, "PYTHONPATH": str(PROJECT)}, start_new_session=True,
+    )  # fmt: skip
+    assert done.stderr.count("Traceback") == 1, done.stderr
+
+
 def sleepy_square(number: int) -> int:
     time.sleep(0.2)
     return number * number
