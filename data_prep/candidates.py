@@ -69,7 +69,9 @@ def candidate_pairs(hashes: list[str], vectors: np.ndarray, settings: SearchSett
     hashed = np.flatnonzero([is_hash(text) for text in hashes])
     numbers = np.array([int(hashes[i], 16) for i in hashed], np.uint64)
     seen = np.flatnonzero(vectors.any(axis=1))
-    near = neighbour_pairs(vectors[seen], settings.neighbours, settings.cosine)
+    if len(seen) < len(vectors):  # or of a million vectors there would be half a gigabyte more
+        vectors = vectors[seen]
+    near = neighbour_pairs(vectors, settings.neighbours, settings.cosine)
     both = [hashed[hash_pairs(numbers, settings.hash_bits)], seen[near]]
     return _distinct(np.concatenate(both), len(hashes))
 

@@ -1,9 +1,10 @@
 """What the model sees in every picture, computed once for each content and kept.
 
-The cache is `.data_prep/embeddings/<bundle>/` in the dataset folder: pairs of `<name>.npy`, float32
+The cache is `.data_prep/embeddings/<bundle>/` in the dataset folder: pairs of `<name>.npy`, float16
 (m, embedding + labels), and `<name>.txt`, the sha256 of the picture behind each row. A pair is
 never changed once it is written, so an interrupted run goes on where it stopped, and several runs
-do not disturb each other.
+do not disturb each other. Half precision is off by 0.0005 of a number, far less than what tells two
+pictures apart, and halves what a million of them take: 5.6 GB with the bundle that ships.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ def embed(
     Args:
         bundle: a folder or `hf://owner/repo@revision`; by default the one in the settings.
         dimensions: project the embeddings to so few, at random but always in the same way: their
-            angles stay about the same, and memory is `dimensions` floats a picture.
+            angles stay about the same, and memory is `dimensions` floats a picture. 0 where only
+            `probabilities` are wanted.
 
     Raises:
         BundleError: the bundle cannot be used.
@@ -151,7 +153,7 @@ class Cache:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / uuid.uuid4().hex
         with path.with_suffix(".npy").open("wb") as file:
-            np.save(file, np.stack(list(block.values())).astype(np.float32))
+            np.save(file, np.stack(list(block.values())).astype(np.float16))
             file.flush()
             os.fsync(file.fileno())
         write_atomically(path.with_suffix(".txt"), "\n".join(block))
@@ -164,19 +166,19 @@ class Cache:
         seen = np.zeros((len(unique), len(self.labels)), np.float32)
         for path in sorted(self.folder.glob("*.txt")):
             slots = np.array([slot_of.get(key, -1) for key in _lines(path)])
-            rows = _load(path.with_suffix(".npy"))[slots >= 0]
+            rows = _load(path.with_suffix(".npy"))[slots >= 0].astype(np.float32)
             vectors = rows[:, : -len(self.labels)]
-            if dimensions and dimensions < vectors.shape[1]:
-                vectors = _unit(vectors @ _projection(vectors.shape[1], dimensions))
+            if dimensions is not None and dimensions < vectors.shape[1]:
+                vectors = vectors @ _projection(vectors.shape[1], dimensions)
             if out is None:
                 out = np.zeros((len(unique), vectors.shape[1]), np.float32)
-            out[slots[slots >= 0]] = vectors
+            out[slots[slots >= 0]] = _unit(vectors)
             seen[slots[slots >= 0]] = rows[:, -len(self.labels) :]
         if out is None:
-            out = np.zeros((len(unique), dimensions or 1), np.float32)
+            out = np.zeros((len(unique), 1 if dimensions is None else dimensions), np.float32)
         if len(unique) < len(codes):
             out, seen = out[codes], seen[codes]
-        return Embedded(out, seen, self.labels, seen.sum(axis=1) > 0)
+        return Embedded(out, seen, self.labels, seen.any(axis=1))
 
 
 def _row(answer: Answer, labels: list[str]) -> np.ndarray:

@@ -33,7 +33,9 @@ from data_prep.state import (
 )
 from data_prep.steps import STEPS, Step, load_settings
 from data_prep.table import Table, read_table
+from ideitify.bundle import MANIFEST_NAME, read_manifest
 from ideitify.dataset import METADATA_NAME, DatasetError
+from ideitify.hub import bundle_folder
 from ideitify.settings import settings as ideitify_settings
 
 
@@ -79,6 +81,8 @@ def run_steps(
     """
     table = read_table(folder)
     chosen = [(step, load_settings(settings_file, step)) for step in steps]
+    if any("bundle" in step.options for step in steps):  # said now, not after hours of other steps
+        read_manifest(bundle_folder(_bundle(options or {})))
     with _alone(folder):
         runner = _Runner(table, read_state(folder), options or {})
         for step, settings in chosen:
@@ -158,7 +162,7 @@ class _Runner:
             **self._rows_and_files(step, seen),
             version=step.version,
             settings=settings.model_dump(mode="json"),
-            bundle=_bundle_identity(self.options.get("bundle")) if "bundle" in step.options else "",
+            bundle=_bundle_identity(_bundle(self.options)) if "bundle" in step.options else "",
         )
 
     def _rows_and_files(self, step: Step, seen: pd.DataFrame) -> dict[str, str]:
@@ -206,10 +210,14 @@ def _why(last: Run | None, now: Input | None) -> str:
     return f"{', '.join(words.get(name, f'the {name}') for name in names)} changed"
 
 
-def _bundle_identity(bundle: str | None) -> str:
+def _bundle(options: Mapping[str, Any]) -> str:
+    """The model bundle that steps use: the one asked for, or the one in the settings."""
+    return str(options.get("bundle") or ideitify_settings().bundle)
+
+
+def _bundle_identity(source: str) -> str:
     """A local bundle by its manifest, which has the hashes of its files; others by address."""
-    source = bundle or ideitify_settings().bundle
-    manifest = Path(source) / "bundle.json"
+    manifest = Path(source) / MANIFEST_NAME
     return hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else source
 
 

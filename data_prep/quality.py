@@ -167,7 +167,7 @@ def _flagged(scores: dict[str, pd.Series], settings: QualitySettings) -> pd.Data
 def _no_deity_issues(table: Table, bundle: str | None, where: dict[str, Any]) -> pd.DataFrame:
     """Pictures of a deity's category in which the model sees none, by its own threshold."""
     source = str(bundle or ideitify_settings().bundle)
-    seen = embed(table, source, **where)
+    seen = embed(table, source, dimensions=0, **where)
     index = table.rows.index[seen.known]
     if NONE_CATEGORY not in seen.labels:
         logger.info("the model bundle knows no %r: deities are not looked for", NONE_CATEGORY)

@@ -107,9 +107,15 @@ def load_settings(path: Path | None, step: Step) -> BaseModel:
             raise SettingsError(f"{path} has a section {min(unknown)!r}, which is no step")
         return step.settings.model_validate(sections.get(step.name, {}))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read as TOML settings: {error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise SettingsError(f"{path} cannot be read as TOML settings: {why}") from error
     except ValidationError as error:
-        raise SettingsError(f"{path}, section [{step.name}]: {error}") from error
+        first = error.errors()[0]
+        name, fault = ".".join(map(str, first["loc"])), first["msg"]
+        raise SettingsError(
+            f"{path}, section [{step.name}]: {name}: {fault}; `python -m data_prep settings` "
+            "prints every name with its default"
+        ) from error
 
 
 def describe_settings() -> str:

@@ -24,19 +24,20 @@ def test_every_row_gets_what_the_recognizer_says(table: Table, tiny_bundle: Path
     recognizer = Recognizer.load(tiny_bundle)
     for row, name in enumerate(table.rows.index):
         answer = recognizer.recognize(table.path(name))
-        np.testing.assert_allclose(seen.embeddings[row], answer.embedding, atol=1e-5)
+        np.testing.assert_allclose(seen.embeddings[row], answer.embedding, atol=1e-3)
         best = answer.candidates[0]
         told = seen.probabilities[row, seen.labels.index(best.deity)]
-        assert told == pytest.approx(best.probability, abs=1e-5)
+        assert told == pytest.approx(best.probability, abs=1e-3)
     assert seen.known.all()
-    np.testing.assert_allclose(seen.probabilities.sum(axis=1), 1, atol=1e-4)
+    np.testing.assert_allclose(seen.probabilities.sum(axis=1), 1, atol=1e-3)
+    np.testing.assert_allclose(np.linalg.norm(seen.embeddings, axis=1), 1, atol=1e-6)
 
 
 def test_several_processes_give_the_same_as_one(table: Table, tiny_bundle: Path) -> None:
     several = embed(table, tiny_bundle, workers=2)
     (table.folder / ".data_prep").rename(table.folder / "before")
     one = embed(table, tiny_bundle, workers=1)
-    np.testing.assert_allclose(several.embeddings, one.embeddings, atol=1e-6)
+    np.testing.assert_allclose(several.embeddings, one.embeddings, atol=1e-3)
 
 
 def test_a_picture_is_opened_once_for_all_runs(table: Table, tiny_bundle: Path) -> None:
@@ -112,6 +113,21 @@ def test_projected_embeddings_keep_their_angles_and_never_change(
     np.testing.assert_allclose(few @ few.T, full @ full.T, atol=0.4)
     again = cache.read(keys[:5], dimensions=128).embeddings
     np.testing.assert_allclose(again, few[:5], atol=1e-6)
+
+
+def test_the_cache_takes_two_bytes_a_number(table: Table, tiny_bundle: Path) -> None:
+    seen = embed(table, tiny_bundle, workers=1)
+    (array,) = (table.folder / ".data_prep/embeddings").glob("*/*.npy")
+    numbers = seen.embeddings.size + seen.probabilities.size
+    assert array.stat().st_size == 128 + 2 * numbers  # NumPy's header, and the rest
+
+
+def test_probabilities_can_be_had_without_embeddings(table: Table, tiny_bundle: Path) -> None:
+    both = embed(table, tiny_bundle, workers=1)
+    alone = embed(table, tiny_bundle, dimensions=0, workers=1)
+    assert alone.embeddings.shape == (6, 0)
+    assert alone.known.all()
+    np.testing.assert_array_equal(alone.probabilities, both.probabilities)
 
 
 def test_another_bundle_has_a_cache_of_its_own(table: Table, tmp_path: Path) -> None:

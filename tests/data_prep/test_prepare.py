@@ -299,14 +299,21 @@ def test_rows_without_files_and_files_without_rows(folder: Path) -> None:
     [
         ("[validate", "cannot be read as TOML settings"),
         ("[validat]\n", "has a section 'validat', which is no step"),
-        ("[validate]\ntiny = 3\n", "Extra inputs are not permitted"),
-        ("[validate]\ntiny_side = 'x'\n", "tiny_side"),
+        ("[validate]\ntiny = 3\n", "section [validate]: tiny: Extra inputs are not permitted"),
+        ("[validate]\ntiny_side = 'x'\n", "tiny_side: Input should be a valid integer"),
     ],
 )
 def test_settings_that_cannot_be_used(folder: Path, settings: str, sentence: str) -> None:
     with pytest.raises(ValueError, match="settings") as raised:
         prepare(folder, settings=settings)
     assert sentence in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert not (folder / ".data_prep").exists()
+
+
+def test_a_bundle_that_is_not_there_is_said_before_any_step_runs(folder: Path) -> None:
+    message = refused(run([*command(folder, "prepare"), "--bundle", str(folder / "nowhere")]))
+    assert "there is no bundle folder" in message
     assert not (folder / ".data_prep").exists()
 
 
