@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,36 @@ import typer
 
 from ideitify.bundle import Manifest
 
+Data = Annotated[Path, typer.Option(help="dataset folder with metadata.csv")]
+Backbone = Annotated[
+    str, typer.Option(help="weights file with its JSON, or a timm name; several joined by +")
+]
+Settings = Annotated[Path | None, typer.Option(help="TOML file of settings")]
+Override = Annotated[int | None, typer.Option(help="overrides the settings file")]
+MinImages = Annotated[int | None, typer.Option(help="smaller categories are left out")]
+Bundle = Annotated[Path, typer.Argument(help="bundle folder")]
+NewBundle = Annotated[Path, typer.Option(help="bundle folder to write")]
+Split = Annotated[
+    str | None,
+    typer.Option(help="valid, test, train or all; default valid where that can be told"),
+]
+BackboneOfRun = Annotated[
+    str | None, typer.Option(help="as given to fit, where that was a weights file")
+]
+RunOfBundle = Annotated[
+    Path | None, typer.Option(help="run folder of fit; default runs/<name of the bundle>")
+]
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
+
+
+@contextmanager
+def _in_one_sentence() -> Iterator[None]:
+    """Tell the project's own errors, which say what is wrong and what to do, without a trace."""
+    try:
+        yield
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 @app.callback()
@@ -23,17 +53,17 @@ def main() -> None:
     "--out models/mine"
 )
 def fit(
-    data: Annotated[Path, typer.Option(help="dataset folder with metadata.csv")],
-    backbone: Annotated[str, typer.Option(help="weights file with its JSON, or a timm name")],
-    out: Annotated[Path, typer.Option(help="bundle folder to write")],
+    data: Data,
+    backbone: Backbone,
+    out: NewBundle,
     run: Annotated[
         Path | None, typer.Option(help="checkpoints; default runs/<name of out>")
     ] = None,
-    settings: Annotated[Path | None, typer.Option(help="TOML file of settings")] = None,
+    settings: Settings = None,
     resume: Annotated[bool, typer.Option(help="go on from the last finished epoch")] = False,
-    seed: Annotated[int | None, typer.Option(help="overrides the settings file")] = None,
-    epochs: Annotated[int | None, typer.Option(help="overrides the settings file")] = None,
-    min_images: Annotated[int | None, typer.Option(help="smaller categories are left out")] = None,
+    seed: Override = None,
+    epochs: Override = None,
+    min_images: MinImages = None,
     prototypes: Annotated[
         bool | None, typer.Option(help="smaller categories join as prototypes; default yes")
     ] = None,
@@ -54,7 +84,7 @@ def fit(
     from training.train import console
     from training.train import fit as train
 
-    try:
+    with _in_one_sentence():
         flags = {
             "seed": seed, "epochs": epochs, "min_images": min_images, "prototypes": prototypes,
         }  # fmt: skip
@@ -77,8 +107,6 @@ def fit(
             add_to_record(run, bundle=manifest.model_dump(mode="json")["metrics"])
             for tracker in trackers:
                 tracker.finish(fitted, manifest, out)
-    except ValueError as error:  # the project's own errors: what is wrong and what to do
-        raise typer.BadParameter(str(error)) from error
     _print_bundle(manifest, out)
 
 
@@ -100,21 +128,17 @@ def _print_bundle(manifest: Manifest, out: Path) -> None:
 def export(
     run: Annotated[Path, typer.Argument(help="run folder of fit, finished or broken off")],
     data: Annotated[Path, typer.Option(help="dataset folder, as given to fit")],
-    out: Annotated[Path, typer.Option(help="bundle folder to write")],
-    backbone: Annotated[
-        str | None, typer.Option(help="as given to fit, where that was a weights file")
-    ] = None,
+    out: NewBundle,
+    backbone: BackboneOfRun = None,
     synthetic: Annotated[Path | None, typer.Option(help="as given to fit, where it was")] = None,
 ) -> None:
     """Write the bundle of a run again, from its last checkpoint, without training."""
     from training.export import export_bundle
     from training.finished import load_fitted
 
-    try:
+    with _in_one_sentence():
         fitted = load_fitted(run, data, backbone, synthetic)
         manifest = export_bundle(fitted, out, name=f"ideitify-{out.name}")
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
     _print_bundle(manifest, out)
 
 
@@ -123,7 +147,7 @@ def export(
     "--model stable-diffusion-v1-5/stable-diffusion-v1-5 --class agni --class matsya"
 )
 def synthesize(
-    data: Annotated[Path, typer.Option(help="dataset folder with metadata.csv")],
+    data: Data,
     out: Annotated[Path, typer.Option(help="dataset folder to write; the same command goes on")],
     model: Annotated[
         str, typer.Option(help="image-to-image model of diffusers: a folder, or its Hub name")
@@ -151,14 +175,12 @@ def synthesize(
     """
     from training.synthesize import synthesize as make
 
-    try:
+    with _in_one_sentence():
         done = make(
             data, out, model,
             classes=classes or (), per_picture=per_picture, strength=strength, seed=seed,
             any_license=any_license,
         )  # fmt: skip
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
     print(f"{done.made} variants made, {done.found} were there already, in {out}")
     if done.withheld:
         print(f"{done.withheld} withheld by the model's own safety filter")
@@ -169,8 +191,8 @@ def synthesize(
     "vit_small_patch32_224 --out runs/cv --folds 5 --patience 3"
 )
 def crossvalidate(
-    data: Annotated[Path, typer.Option(help="dataset folder with metadata.csv")],
-    backbone: Annotated[str, typer.Option(help="weights file with its JSON, or a timm name")],
+    data: Data,
+    backbone: Backbone,
     out: Annotated[Path, typer.Option(help="folder of the folds; the same command goes on there")],
     folds: Annotated[int, typer.Option(min=2, max=20)] = 5,
     patience: Annotated[
@@ -180,10 +202,10 @@ def crossvalidate(
         str, typer.Option(help="figure of an inner validation part, for --patience")
     ] = "negative_log_likelihood",
     heatmaps: Annotated[int, typer.Option(min=0, help="drawn test pictures of each fold")] = 50,
-    settings: Annotated[Path | None, typer.Option(help="TOML file of settings")] = None,
-    seed: Annotated[int | None, typer.Option(help="overrides the settings file")] = None,
-    epochs: Annotated[int | None, typer.Option(help="overrides the settings file")] = None,
-    min_images: Annotated[int | None, typer.Option(help="smaller categories are left out")] = None,
+    settings: Settings = None,
+    seed: Override = None,
+    epochs: Override = None,
+    min_images: MinImages = None,
 ) -> None:
     """Train and test on every fold of the pictures: how good is it, and how sure is that?"""
     from training.crossvalidate import Plan
@@ -191,12 +213,10 @@ def crossvalidate(
     from training.fold_report import report
     from training.settings import load_settings
 
-    try:
+    with _in_one_sentence():
         flags = {"seed": seed, "epochs": epochs, "min_images": min_images}
         plan = Plan(folds, patience, monitor, heatmaps)
         run_folds(data, backbone, out, load_settings(settings, flags), plan)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
     summary = report(out)
     print(f"mean ± standard deviation over {folds} folds, {summary['pictures']} pictures")
     for name, figure in summary["mean"].items():
@@ -209,28 +229,26 @@ def crossvalidate(
     "--out runs/tune --trials 40 --minutes 600"
 )
 def tune(
-    data: Annotated[Path, typer.Option(help="dataset folder with metadata.csv")],
-    backbone: Annotated[str, typer.Option(help="weights file with its JSON, or a timm name")],
+    data: Data,
+    backbone: Backbone,
     out: Annotated[Path, typer.Option(help="folder of the study; the same command goes on there")],
     trials: Annotated[int, typer.Option(min=1, help="in all, those of earlier calls included")],
     minutes: Annotated[float, typer.Option(min=0, help="of this call; ends with an epoch")],
     settings: Annotated[
         Path | None, typer.Option(help="TOML file of settings: the first trial, and what stays")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="overrides the settings file")] = None,
-    min_images: Annotated[int | None, typer.Option(help="smaller categories are left out")] = None,
+    epochs: Override = None,
+    min_images: MinImages = None,
 ) -> None:
     """Search for better settings; prints the best as a file for fit --settings."""
     from training.settings import load_settings
     from training.tune import BEST_NAME, REPORT_NAME, write_results
     from training.tune import tune as search
 
-    try:
+    with _in_one_sentence():
         chosen = load_settings(settings, {"epochs": epochs, "min_images": min_images})
         study = search(data, backbone, out, chosen, trials, minutes)
         print(write_results(study, out), end="")
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
     print(f"# in {out / BEST_NAME}, for fit --settings; plots in {out / REPORT_NAME}")
 
 
@@ -238,12 +256,9 @@ def tune(
     epilog="Example: python -m training evaluate models/mine --data pictures --out evaluated"
 )
 def evaluate(
-    bundle: Annotated[Path, typer.Argument(help="bundle folder")],
-    data: Annotated[Path, typer.Option(help="dataset folder with metadata.csv")],
-    split: Annotated[
-        str | None,
-        typer.Option(help="valid, test, train or all; default valid where that can be told"),
-    ] = None,
+    bundle: Bundle,
+    data: Data,
+    split: Split = None,
     out: Annotated[
         Path | None, typer.Option(help="folder for report.html, evaluation.json, predictions.csv")
     ] = None,
@@ -260,7 +275,7 @@ def evaluate(
     from training.predictions import predict_pictures
     from training.sides import choose_side
 
-    try:
+    with _in_one_sentence():
         manifest = read_manifest(bundle)
         judged = choose_side(data, manifest, split)
         typer.echo(f"{len(judged.pictures)} pictures: {judged.words}", err=True)
@@ -276,8 +291,6 @@ def evaluate(
             pictures=judged.words,
             other=other,
         )
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
     for table in terminal_tables(evaluation):
         Console().print(table)
     if out is not None:
@@ -289,13 +302,10 @@ def evaluate(
     epilog="Example: python -m training compare models/default models/mine --data pictures"
 )
 def compare(
-    first: Annotated[Path, typer.Argument(help="bundle folder")],
-    second: Annotated[Path, typer.Argument(help="bundle folder")],
-    data: Annotated[Path, typer.Option(help="dataset folder with metadata.csv")],
-    split: Annotated[
-        str | None,
-        typer.Option(help="valid, test, train or all; default valid where that can be told"),
-    ] = None,
+    first: Bundle,
+    second: Bundle,
+    data: Data,
+    split: Split = None,
     out: Annotated[Path | None, typer.Option(help="JSON file to write")] = None,
 ) -> None:
     """Compare two bundles on the same pictures, which neither was trained on."""
@@ -305,12 +315,10 @@ def compare(
     from training.predictions import predict_pictures
     from training.sides import choose_common_side
 
-    try:
+    with _in_one_sentence():
         judged = choose_common_side(data, [read_manifest(first), read_manifest(second)], split)
         typer.echo(f"{len(judged.pictures)} pictures: {judged.words}", err=True)
         comparison = paired(*(predict_pictures(b, judged.pictures) for b in (first, second)))
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
     print(*lines(comparison), sep="\n")
     if out is not None:
         out.write_text(comparison.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -321,17 +329,15 @@ def compare(
     epilog="Example: python -m training open-set models/mine --data pictures",
 )
 def open_set(
-    bundle: Annotated[Path, typer.Argument(help="bundle folder")],
+    bundle: Bundle,
     data: Annotated[Path, typer.Option(help="the dataset folder that the bundle was made of")],
     out: Annotated[Path | None, typer.Option(help="Markdown file to write")] = None,
 ) -> None:
     """Compare scores that tell photos of none of the trained deities."""
     from training.open_set import study, table
 
-    try:
+    with _in_one_sentence():
         lines = table(study(bundle, data))
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
     print(*lines, sep="\n")
     if out is not None:
         out.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -345,10 +351,8 @@ def convert(
     """Convert a fastai learner to a bundle. Unpickling runs the file's code: trust it first."""
     from training.convert import convert_learner
 
-    try:
+    with _in_one_sentence():
         convert_learner(learner, out)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
 
 
 @app.command(
@@ -356,18 +360,14 @@ def convert(
     "--tag v1.0"
 )
 def publish(
-    bundle: Annotated[Path, typer.Argument(help="bundle folder")],
+    bundle: Bundle,
     repository: Annotated[str, typer.Argument(help="owner/name on the Hugging Face Hub")],
-    run: Annotated[
-        Path | None, typer.Option(help="run folder of fit; default runs/<name of the bundle>")
-    ] = None,
+    run: RunOfBundle = None,
     data: Annotated[
         Path | None,
         typer.Option(help="dataset folder; timm's and fastai's forms are compared on its pictures"),
     ] = None,
-    backbone: Annotated[
-        str | None, typer.Option(help="as given to fit, where that was a weights file")
-    ] = None,
+    backbone: BackboneOfRun = None,
     public: Annotated[
         bool, typer.Option("--public/--private", help="of a new repository; an old one stays")
     ] = False,
@@ -377,7 +377,7 @@ def publish(
     """Publish a bundle with timm's and fastai's forms of it, in one commit."""
     from training.publish.hub import publish as send
 
-    try:
+    with _in_one_sentence():
         publication = send(
             bundle,
             repository,
@@ -388,8 +388,6 @@ def publish(
             tag=tag,
             dry_run=dry_run,
         )
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
     print(*publication.lines(), sep="\n")
 
 
@@ -397,26 +395,20 @@ def publish(
     epilog="Example: python -m training explain models/mine --data pictures --out explained"
 )
 def explain(
-    bundle: Annotated[Path, typer.Argument(help="bundle folder")],
+    bundle: Bundle,
     data: Annotated[Path, typer.Option(help="dataset folder whose pictures are explained")],
     out: Annotated[Path, typer.Option(help="folder for the contact sheet and the figures")],
-    run: Annotated[
-        Path | None, typer.Option(help="run folder of fit; default runs/<name of the bundle>")
-    ] = None,
-    backbone: Annotated[
-        str | None, typer.Option(help="as given to fit, where that was a weights file")
-    ] = None,
+    run: RunOfBundle = None,
+    backbone: BackboneOfRun = None,
     pictures: Annotated[int, typer.Option(min=1, help="how many, evenly chosen")] = 60,
 ) -> None:
     """Compare the bundle's own heat map with Grad-CAM, and both by deletion and insertion."""
     from training.explain import explain as compare
     from training.explain import table
 
-    try:
+    with _in_one_sentence():
         run = run or Path("runs") / bundle.resolve().name
         figures = compare(bundle, run, data, out, backbone, pictures)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
     print(*table(figures), sep="\n")
     print(f"contact sheet and figures written to {out}")
 

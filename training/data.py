@@ -39,8 +39,8 @@ def choose_pictures(folder: Path, min_images: int = 9) -> list[Picture]:
         )
     if strangers := sorted(category for category in chosen if not has_entry(category)):
         raise DatasetError(
-            f"{folder}: no knowledge entry for {', '.join(strangers)}, and an answer needs one: add "
-            "knowledge/<category>.md (python -m scraper new <category> drafts it), or relabel"
+            f"{folder}: no knowledge entry for {', '.join(strangers)}, and an answer needs one: "
+            "add knowledge/<category>.md (python -m scraper new <category> drafts it), or relabel"
         )
     return [picture for picture in pictures if picture.category in chosen]
 
