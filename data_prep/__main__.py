@@ -185,7 +185,7 @@ def _run(
         from data_prep.prepare import run_steps
 
         for outcome in run_steps(folder, steps, settings, force=force, options=options):
-            did = f"ran, as it {outcome.reason}" if outcome.reason else "skipped, nothing changed"
+            did = f"ran ({outcome.reason})" if outcome.reason else "skipped, nothing changed"
             print(f"{outcome.step}: {did}; {_in_words(outcome.statuses)}", flush=True)
             for message in outcome.messages:
                 print(f"  {message}", flush=True)

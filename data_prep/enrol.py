@@ -44,7 +44,7 @@ def enrol(table: Table, settings: EnrolSettings) -> Table:
             others, example,
         )  # fmt: skip
     if placed:
-        logger.info("%d files had no row: they are in review", len(placed))
+        logger.info("files without a row: %d; they are in review", len(placed))
         columns = {
             "category": [name.split("/")[1] for name in placed],
             "status": REVIEW,

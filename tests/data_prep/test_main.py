@@ -63,7 +63,7 @@ def test_a_step_offers_the_options_that_it_takes() -> None:
 def test_steps_tell_what_they_did_and_status_tells_it_again(folder: Path) -> None:
     done = run("validate", str(folder), "--workers", "1")
     assert done.exit_code == 0, done.stderr
-    assert done.stdout == "validate: ran, as it never ran; 1 kept, 1 review\n"
+    assert done.stdout == "validate: ran (never ran); 1 kept, 1 review\n"
     again = run("validate", str(folder))
     assert again.stdout == "validate: skipped, nothing changed; 1 kept, 1 review\n"
     said = run("status", str(folder)).stdout
