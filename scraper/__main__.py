@@ -75,7 +75,21 @@ Sources = Annotated[
         default_factory=list, show_default=False,
     ),
 ]  # fmt: skip
-Limit = Annotated[int, typer.Option(min=1, help="Pictures per class and source.")]
+OnlyClasses = Annotated[
+    list[str],
+    typer.Option(
+        "--class", metavar="SLUG", help="Only this class, again for more.",
+        default_factory=list, show_default=False,
+    ),
+]  # fmt: skip
+OnlySources = Annotated[
+    list[str],
+    typer.Option(
+        "--source", metavar="NAME", help="Only from this source, again for more.",
+        default_factory=list, show_default=False,
+    ),
+]  # fmt: skip
+Limit = Annotated[int, typer.Option(metavar="N", min=1, help="Pictures per class and source.")]
 Policy = Annotated[
     LicensePolicy,
     typer.Option(
@@ -144,7 +158,7 @@ def harvest(
 
     Interrupt it whenever you like: the same command goes on where it stopped. The exit status is 0
     if all goes well, 1 if a class has fewer pictures than --limit or a source failed, 2 for wrong
-    usage.
+    usage and where it cannot go on, with a full disk for example.
 
     \b
     Examples:
@@ -219,8 +233,8 @@ def find(
 
 @app.command("download")
 def download_found(
-    classes: Classes,
-    sources: Sources,
+    classes: OnlyClasses,
+    sources: OnlySources,
     tradition: Tradition = None,
     limit: Limit = LIMIT,
     policy: Policy = LicensePolicy.OPEN,
@@ -262,8 +276,8 @@ def download_found(
 
 @app.command()
 def status(
-    classes: Classes,
-    sources: Sources,
+    classes: OnlyClasses,
+    sources: OnlySources,
     tradition: Tradition = None,
     out: Out = OUT,
     ledger: LedgerAt = None,
@@ -289,13 +303,18 @@ def status(
 
 @app.command()
 def check(
-    classes: Classes,
-    sources: Sources,
+    classes: OnlyClasses,
+    sources: OnlySources,
     tradition: Tradition = None,
     days: Annotated[
-        int, typer.Option("--older-than", min=0, help="Days since an address was last asked.")
+        int,
+        typer.Option(
+            "--older-than", metavar="DAYS", min=0, help="Days since an address was last asked."
+        ),
     ] = 30,
-    limit: Annotated[int, typer.Option(min=1, help="Pictures, the longest ago first.")] = 1000,
+    limit: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Pictures, the longest ago first.")
+    ] = 1000,
     out: Out = OUT,
     ledger: LedgerAt = None,
     allow_private: AllowPrivate = False,
@@ -373,6 +392,7 @@ def export(
     max_side: Annotated[
         int | None,
         typer.Option(
+            metavar="PIXELS",
             min=1,
             help="Re-encode larger pictures to this many pixels, as JPEG; needs --to.",
             show_default=False,

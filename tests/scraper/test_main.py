@@ -11,15 +11,18 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from typer.testing import CliRunner, Result
 
 from ideitify.dataset import read_dataset
+from ideitify.knowledge import knowledge
 from scraper.__main__ import app
 from scraper.settings import scraper_settings
 from tests.scraper.collecting import asked, assert_consistent, files_in
@@ -106,6 +109,21 @@ def test_export_makes_it_a_data_set(pictures: Path, folder: Path) -> None:
     done = run("export", "--to", "small", "--max-side", "64")
     assert done.exit_code == 0, done.output
     assert {picture.columns["width"] for picture in read_dataset(folder / "small")} == {"64"}
+
+
+def test_a_tradition_names_all_its_classes(pictures: Path) -> None:
+    done = run("find", "--tradition", "zulu RELIGION", "--source", "urls=pictures.csv")
+    members = {entry.slug for entry in knowledge().values() if entry.tradition == "Zulu religion"}
+    assert set(re.findall(r"^\W*([a-z-]+)\W+20\W+0\W+20\W+100", done.stdout, re.M)) == members
+    assert members
+
+
+def test_all_names_every_class(pictures: Path) -> None:
+    done = run("find", "--class", "all", "--source", "urls=pictures.csv", "--limit", 1)
+    assert done.exit_code == 0, done.output
+    assert set(re.findall(r"^\W*([a-z-]+)\W+1\W+0\W+1\W+1\W+$", done.stdout, re.M)) == {
+        *knowledge()
+    }
 
 
 def test_a_second_harvest_asks_for_nothing(pictures: Path, museum: Museum) -> None:
@@ -282,6 +300,13 @@ def test_every_command_explains_itself_with_an_example(command: str) -> None:
     assert f"python -m scraper {command}" in shown
 
 
+@pytest.mark.parametrize("command", ["status", "check", "download"])
+def test_commands_on_what_was_found_say_that_they_take_all_unless_told(command: str) -> None:
+    shown = run(command, "--help").stdout
+    assert "Only from this source" in shown
+    assert "By default" not in shown
+
+
 def documented_commands() -> list[str]:
     text = (PROJECT / "docs" / "collecting.md").read_text(encoding="utf-8")
     return sorted(set(re.findall(r"^ +python -m scraper (.+)$", text, re.MULTILINE)))
@@ -373,6 +398,32 @@ def test_a_disk_that_is_full_ends_the_run_and_a_later_one_goes_on(folder: Path, 
             _, said = process.communicate()
         assert process.returncode == 0, said
     assert_consistent(folder / "data")
+
+
+def test_a_worker_that_is_killed_ends_the_run_and_a_later_one_goes_on(
+    pictures: Path, folder: Path
+) -> None:
+    """As the system does where memory is short; here as soon as there is one."""
+    killer = threading.Thread(target=kill_first_worker)
+    killer.start()
+    done = harvest()
+    killer.join()
+    assert done.exit_code == 2, done.output
+    assert done.stderr.splitlines()[-1].startswith("Error: a worker process died, most likely")
+    assert "Traceback" not in done.output
+    assert list((folder / "data" / ".partial").iterdir()) == []
+    assert harvest().exit_code == 0
+    assert_consistent(folder / "data")
+
+
+def kill_first_worker() -> None:
+    while True:
+        for child in psutil.Process().children():
+            with suppress(psutil.NoSuchProcess):
+                if any("spawn_main" in word for word in child.cmdline()):
+                    child.kill()
+                    return
+        time.sleep(0.005)
 
 
 @pytest.mark.parametrize("moment", ["finding", "downloading"])
