@@ -97,8 +97,8 @@ def decide(table: Table, pairs: pd.DataFrame, order: Mapping[str, Any]) -> None:
     _reject_copies(table, kept_of)
     table.doubt_all(conflicts)
     table.rows["group"] = join_groups(table.rows, pairs)
-    message = "%d copies of %d pictures, %d pictures with conflicting labels"
-    logger.info(message, len(kept_of), len(groups), len(conflicts))
+    message = "groups of copies: %d; copies rejected: %d; pictures with conflicting labels: %d"
+    logger.info(message, len(groups), len(kept_of), len(conflicts))
 
 
 def copy_groups(pairs: pd.DataFrame) -> list[list[str]]:

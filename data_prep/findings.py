@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import numpy as np
 import pandas as pd
 
 from data_prep.state import read_changes, read_state
@@ -21,6 +22,7 @@ from ideitify.review import read_guesses, reason_kind
 STATUSES = (KEPT, REVIEW, REJECTED)
 _ISSUE = re.compile(r"is_(\w+)_issue")
 LABEL = "label"  # the check whose pictures have a section of their own
+CONFLICT = "label conflict"  # of copies that have different categories: both are shown
 
 
 @dataclass(frozen=True)
@@ -283,13 +285,19 @@ def _size(row: pd.Series[str]) -> str:
 
 
 def _conflicts(rows: pd.DataFrame, shown: int) -> list[Shown]:
-    """Pictures in review for their label, the most doubtful first."""
-    guesses = rows.get("guesses", pd.Series("", rows.index))
-    suggested = rows.get("suggested_category", pd.Series("", rows.index))
-    scores = pd.to_numeric(rows.get("label_score", pd.Series("", rows.index)), errors="coerce")
+    """Pictures in review for their label, the most doubtful first, those of one group together."""
+    empty = pd.Series("", rows.index)
+    guesses, suggested, groups = (
+        rows.get(name, empty) for name in ("guesses", "suggested_category", "duplicate_group")
+    )
     doubted = rows["reject_reason"].str.startswith(LABEL) | (guesses != "")
-    pictures = rows[doubted & (rows["status"] == REVIEW)]
-    pictures = pictures.loc[scores[pictures.index].sort_values().index]
+    doubted &= rows["status"] == REVIEW
+    torn = groups[doubted & rows["reject_reason"].str.startswith(CONFLICT) & (groups != "")]
+    pictures = rows[doubted | (groups.isin(torn) & (rows["status"] != REJECTED))]
+    scores = pd.to_numeric(rows.get("label_score", empty), errors="coerce")[pictures.index]
+    place = groups[pictures.index].mask(lambda group: group == "", pictures.index.to_series())
+    worst = scores.groupby(place).transform("min")
+    pictures = pictures.iloc[np.lexsort((scores, place, worst))]
     return [
         _shown(row, _doubt(row, guesses[str(name)], suggested[str(name)]))
         for name, row in pictures[:shown].iterrows()

@@ -102,6 +102,17 @@ def test_label_conflicts_name_what_else_a_picture_may_be(tmp_path: Path) -> None
     ]
 
 
+def test_both_sides_of_a_label_conflict_are_shown_together(tmp_path: Path) -> None:
+    copy = {"status": "review", "duplicate_group": "one"}
+    conflicts = found(
+        tmp_path,
+        copy | {"category": "rama", "reject_reason": "label conflict: …", "label_score": "0.4"},
+        {"status": "review", "reject_reason": "label doubtful", "label_score": "0.3"},
+        copy | {"category": "shiva", "reject_reason": "dark", "label_score": "0.1"},
+    ).conflicts
+    assert [shown.caption.split("?")[0] for shown in conflicts] == ["shiva", "rama", "ganesha"]
+
+
 def test_agreement_is_that_of_decisions_csv(tmp_path: Path) -> None:
     table = write_dataset(tmp_path, {}, {}, {}, {})
     decisions = [
