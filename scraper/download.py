@@ -99,7 +99,8 @@ def download(
         return fresh
 
     workers = max(1, (os.cpu_count() or 1) - 1)  # one for what arrives
-    with processes(workers) as lookers, run_in(folder, ledger) as run:
+    # The run ends after them: what they are still writing is removed with it.
+    with run_in(folder, ledger) as run, processes(workers) as lookers:
         while True:
             finding = is_finding()  # asked first: what was found before its end is in the plan
             download_items(ledger, web, run, refill, settings, board, lookers)

@@ -79,10 +79,10 @@ def run_in(folder: Path, ledger: Ledger) -> Iterator[Run]:
 
 def recover(folder: Path, ledger: Ledger) -> None:
     """Finish or undo what killed runs left behind."""
-    for lock_file in (folder / PARTIAL).glob("*.lock"):
+    for run in {path.stem for path in (folder / PARTIAL).glob("*")}:
         try:
-            with FileLock(lock_file, blocking=False):
-                _end(lock_file.stem, folder, ledger)
+            with FileLock(folder / PARTIAL / f"{run}.lock", blocking=False):
+                _end(run, folder, ledger)
         except Timeout:  # this run is alive
             continue
     for name in ledger.withdrawn_files():

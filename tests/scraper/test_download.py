@@ -8,12 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from scraper.download import download
 from scraper.files import PARTIAL, run_in
 from scraper.ledger.records import Selection
-from scraper.look import upright_size
 from scraper.web import PoliteWeb
 from tests.scraper.collecting import (
     EVERYTHING,
@@ -251,6 +249,16 @@ def test_a_dead_run_s_claims_are_free(museum: Museum, tmp_path: Path) -> None:
         assert fetch(ledger, tmp_path) == {"stored": 20}
 
 
+def test_what_a_dead_run_s_process_wrote_late_is_removed(tmp_path: Path) -> None:
+    """Another run had tidied up behind it already."""
+    late = tmp_path / PARTIAL / "dead"
+    late.mkdir(parents=True)
+    (late / ".random.partial").write_bytes(b"late")
+    with collection(tmp_path) as ledger, run_in(tmp_path, ledger):
+        assert not late.exists()
+    assert list((tmp_path / PARTIAL).iterdir()) == []
+
+
 def test_a_living_run_s_files_are_left_alone(tmp_path: Path) -> None:
     with collection(tmp_path) as ledger, run_in(tmp_path, ledger) as alive:
         half = alive.partial / ".random.partial"
@@ -258,14 +266,3 @@ def test_a_living_run_s_files_are_left_alone(tmp_path: Path) -> None:
         with run_in(tmp_path, ledger):
             assert half.exists()
         assert half.exists()
-
-
-# Looking
-
-
-def test_a_picture_that_lies_on_its_side_is_measured_as_it_is_shown(tmp_path: Path) -> None:
-    path = tmp_path / "side.jpg"
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.new("RGB", (40, 30)).save(path, exif=exif)
-    assert upright_size(path) == (30, 40)
