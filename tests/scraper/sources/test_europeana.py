@@ -71,10 +71,18 @@ def test_a_picture_comes_with_what_credits_it(
     )
 
 
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://www.wikidata.org/entity/Q900000",
+        "http://vocab.getty.edu/aat/300033618",
+        "http://iconclass.org/11H(JOHN%20THE%20BAPTIST)",
+        "http://data.europeana.eu/concept/48",
+    ],
+)
 def test_concepts_are_asked_for_by_their_uri_before_the_phrases(
-    europeana: Europeana, site: Site
+    europeana: Europeana, site: Site, uri: str
 ) -> None:
-    uri = "http://www.wikidata.org/entity/Q900000"
     site.answer(API, OUR["nothing"])
     site.answer(API, OUR["second"], query=f'skos_concept:"{uri}"')
     concept = Concept("oshun", "Oshun", {"en": ("Oshun",)}, uris=(uri,))
