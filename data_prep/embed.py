@@ -178,7 +178,7 @@ class Cache:
             out = np.zeros((len(unique), 1 if dimensions is None else dimensions), np.float32)
         if len(unique) < len(codes):
             out, seen = out[codes], seen[codes]
-        return Embedded(out, seen, self.labels, seen.any(axis=1))
+        return Embedded(out, seen, self.labels, seen.sum(axis=1) > 0)
 
 
 def _row(answer: Answer, labels: list[str]) -> np.ndarray:
