@@ -12,10 +12,9 @@ from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
-from typing import Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import numpy as np
-import onnxruntime
 from PIL import Image, ImageOps
 
 from ideitify.bundle import (
@@ -32,6 +31,9 @@ from ideitify.dataset import NONE_CATEGORY
 from ideitify.knowledge import has_entry
 from ideitify.photo import PhotoError, open_photo
 from ideitify.settings import Settings, settings
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -251,6 +253,8 @@ def _check_labels(labels: Sequence[str]) -> None:
 
 
 def _open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    import onnxruntime  # takes 20 MB, which those who only read pictures or entries do not need
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3

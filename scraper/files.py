@@ -102,5 +102,8 @@ def _end(run: str, folder: Path, ledger: Ledger) -> None:
 
 
 def _move(path: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    path.replace(target)
+    try:
+        path.replace(target)
+    except FileNotFoundError:  # the first of its category
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)

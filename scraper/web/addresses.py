@@ -43,6 +43,11 @@ def parse_url(url: str, base: httpx.URL | None = None) -> httpx.URL:
     return target
 
 
+# What a connection may hold back unread, half a megabyte: the loop takes all that is there at once,
+# and 64 connections with as much as the kernel likes would take several times the memory.
+_RECEIVE_BUFFER = (socket.SOL_SOCKET, socket.SO_RCVBUF, 256 * 1024)
+
+
 class CheckedBackend(httpcore.AsyncNetworkBackend):
     """Connects to public addresses only, unless told otherwise."""
 
@@ -62,11 +67,12 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         addresses = await _resolve(host, port, timeout)
         if not self._allow_private and not all(map(is_public, addresses)):
             raise Refused("private_address", host)
+        options = [_RECEIVE_BUFFER, *(socket_options or [])]
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
         for address in addresses:
             try:
                 return await self._sockets.connect_tcp(
-                    address, port, timeout, local_address, socket_options
+                    address, port, timeout, local_address, options
                 )
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
