@@ -1,4 +1,4 @@
-"""Pages that are one file: templates, their style, and what they may do in a browser."""
+"""The pages of this stage: their templates and their look."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment
+
+from ideitify.page import environment
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
@@ -19,12 +20,4 @@ def render(template: str, **values: Any) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["style"] = Markup((TEMPLATES / "page.css").read_text("utf-8"))
-    return environment
+    return environment(TEMPLATES)

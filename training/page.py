@@ -1,4 +1,4 @@
-"""Pages that are one file and fetch nothing: templates, charts, and the house's look."""
+"""The pages of this stage: their templates, their charts and their look."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
+
+from ideitify.page import environment
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 INK, QUIET, LINE = "#2c2520", "#6b5e52", "#e4dacb"  # as in templates/page.css
@@ -41,14 +43,7 @@ def chart(figure: go.Figure, height: int = 300) -> Markup:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["style"] = Markup((TEMPLATES / "page.css").read_text("utf-8"))
-    environment.globals["plotly"] = Markup(get_plotlyjs())
-    environment.filters["percent"] = lambda share: f"{100 * share:.1f}"
-    return environment
+    pages = environment(TEMPLATES)
+    pages.globals["plotly"] = Markup(get_plotlyjs())
+    pages.filters["percent"] = lambda share: f"{100 * share:.1f}"
+    return pages
