@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, get_args
 
 import typer
 
@@ -56,39 +56,31 @@ class Engine(StrEnum):
     RAY = "ray"
 
 
+def _again(option: str, metavar: str, help: str) -> Any:
+    """An option that may be given several times, or not at all."""
+    return typer.Option(
+        option, metavar=metavar, help=help, default_factory=list, show_default=False
+    )
+
+
 Classes = Annotated[
-    list[str],
-    typer.Option(
-        "--class", metavar="SLUG", help='A class, again for more; "all" for every one.',
-        default_factory=list, show_default=False,
-    ),
-]  # fmt: skip
+    list[str], _again("--class", "SLUG", 'A class, again for more; "all" for every one.')
+]
 Tradition = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="All classes of a tradition.", show_default=False),
 ]
 Sources = Annotated[
     list[str],
-    typer.Option(
-        "--source", metavar="NAME",
-        help="A source, again for more. By default those that `sources` lists as on.",
-        default_factory=list, show_default=False,
+    _again(
+        "--source", "NAME",
+        "A source, again for more. By default those that `sources` lists as on.",
     ),
 ]  # fmt: skip
-OnlyClasses = Annotated[
-    list[str],
-    typer.Option(
-        "--class", metavar="SLUG", help="Only this class, again for more.",
-        default_factory=list, show_default=False,
-    ),
-]  # fmt: skip
+OnlyClasses = Annotated[list[str], _again("--class", "SLUG", "Only this class, again for more.")]
 OnlySources = Annotated[
-    list[str],
-    typer.Option(
-        "--source", metavar="NAME", help="Only from this source, again for more.",
-        default_factory=list, show_default=False,
-    ),
-]  # fmt: skip
+    list[str], _again("--source", "NAME", "Only from this source, again for more.")
+]
 Limit = Annotated[int, typer.Option(metavar="N", min=1, help="Pictures per class and source.")]
 Policy = Annotated[
     LicensePolicy,

@@ -100,10 +100,10 @@ def publish_kaggle(
             raise
     settings["isPrivate"] = previous.private if previous else not public
     notes = version_notes(previous.rows if previous else None, selection.rows)
-    version: Version = "new" if previous is None else "old" if notes else "unchanged"
+    version: Version = (
+        "unseen" if api is None else "new" if previous is None else "old" if notes else "unchanged"
+    )
     staging = table.folder / ".data_prep" / "publish" / f"kaggle-{name.replace('/', '-')}"
-    if api is None:
-        version = "unseen"
     send = not dry_run and (version != "unchanged" or staging.exists())  # it broke off at the end
     if send:
         stage(staging, selection, settings)
