@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,8 @@ from rich.progress import track
 from data_prep.looks import MARK_SIDE, cleanvision_measures, layout_measures, mark_signature
 from data_prep.state import FOLDER_NAME, stamp
 from data_prep.table import Table
-from ideitify.bundle import sha256_of
 from ideitify.engine import Engine, run
-from ideitify.photo import REDUCTION_MARGIN, PhotoError, open_photo
+from ideitify.photo import REDUCTION_MARGIN, PhotoError, open_photo, upright_size
 
 VERSION = 1  # of the measures: another number empties the cache
 KEPT_SIDE = 288  # pixels of the short side: letters of a page are still letters
@@ -118,7 +118,7 @@ def look_at(path: Path) -> tuple[Pixels, bytes]:
         image = open_photo(path, side=round(KEPT_SIDE / REDUCTION_MARGIN))
         content = path.read_bytes()  # not larger than `open_photo` allows
         with Image.open(io.BytesIO(content)) as header:
-            facts = _facts(header, image)
+            facts = _facts(header)
     except PhotoError as error:
         return Pixels(error.reason, str(error)), b""
     except OSError as error:  # it went away in between
@@ -126,15 +126,13 @@ def look_at(path: Path) -> tuple[Pixels, bytes]:
         return Pixels(refusal.reason, str(refusal)), b""
     size = (facts["width"], facts["height"])
     measures = cleanvision_measures(image, facts["mode"], size) | layout_measures(image)
-    seen = Pixels(sha256=sha256_of(path), measures=measures, **facts)
+    seen = Pixels(sha256=sha256(content).hexdigest(), measures=measures, **facts)
     return seen, mark_signature(image)
 
 
-def _facts(header: Image.Image, upright: Image.Image) -> dict[str, Any]:
+def _facts(header: Image.Image) -> dict[str, Any]:
     """What the stored picture is; width and height as it stands upright."""
-    width, height = header.size
-    if (width > height) != (upright.width > upright.height) and upright.width != upright.height:
-        width, height = height, width
+    width, height = upright_size(header)
     return {
         "width": width,
         "height": height,

@@ -133,6 +133,12 @@ def open_photo(
         raise PhotoError("truncated") from error
 
 
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """(width, height) in pixels of a picture as `open_photo` turns it; its header is enough."""
+    turned = image.format != "TIFF"  # Pillow gives that one's size as it is shown
+    return image.size[::-1] if turned and _orientation(image) in {5, 6, 7, 8} else image.size
+
+
 def _picture(source: bytes | Image.Image, side: int | None, limits: Settings) -> Image.Image:
     if isinstance(source, Image.Image):
         _check_pixels(source, limits)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from PIL import ExifTags, Image
+from PIL import Image
 
 from ideitify.perceptual_hash import perceptual_hash
-from ideitify.photo import PhotoError, open_photo
+from ideitify.photo import PhotoError, open_photo, upright_size
 from ideitify.settings import Settings
 
 HASH_SIDE = 64  # pixels; twice that of the picture that is hashed
@@ -52,25 +52,14 @@ def look_at(
 
 
 def _look_at(path: Path, held: bytes | None, limits: Settings) -> Look | PhotoError:
-    content = path if held is None else held
     try:
-        look = perceptual_hash(open_photo(content, side=HASH_SIDE, limits=limits))
+        look = perceptual_hash(
+            open_photo(path if held is None else held, side=HASH_SIDE, limits=limits)
+        )
     except PhotoError as error:
         path.unlink(missing_ok=True)
         return error
     if held is not None:
         path.write_bytes(held)
-    return Look(look, *upright_size(content))
-
-
-def upright_size(content: bytes | Path) -> tuple[int, int]:
-    """(width, height) in pixels of a picture that `open_photo` reads, as it is shown."""
-    with Image.open(BytesIO(content) if isinstance(content, bytes) else content) as image:
-        return (image.height, image.width) if _lies_on_its_side(image) else image.size
-
-
-def _lies_on_its_side(image: Image.Image) -> bool:
-    try:
-        return image.getexif().get(ExifTags.Base.Orientation) in {5, 6, 7, 8}
-    except Exception:  # Pillow's parser raises nearly anything, and the picture outranks its EXIF
-        return False
+    with Image.open(path if held is None else BytesIO(held)) as header:
+        return Look(look, *upright_size(header))

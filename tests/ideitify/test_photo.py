@@ -22,7 +22,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageFile, ImageFilter
 
-from ideitify.photo import REDUCTION_MARGIN, PhotoError, open_photo
+from ideitify.photo import REDUCTION_MARGIN, PhotoError, open_photo, upright_size
 from ideitify.settings import Settings
 
 pillow_heif.register_heif_opener()  # to write HEIC; that reading needs no help is tested apart
@@ -143,6 +143,8 @@ def test_any_format_mode_size_and_orientation_comes_upright_in_rgb(
     data, upright, _ = photo
     image = open_photo(data, limits=LIMITS)
     assert (image.mode, image.size) == ("RGB", upright.size)
+    with Image.open(io.BytesIO(data)) as header:
+        assert upright_size(header) == upright.size
     expected = (
         in_mode(compass(*upright.size), "L") if upright.mode == "I;16" else upright
     ).convert("RGB")

@@ -15,7 +15,7 @@ from ideitify.engine import processes
 from ideitify.perceptual_hash import perceptual_hash
 from ideitify.photo import PhotoError, open_photo
 from ideitify.settings import Settings
-from scraper.look import Look, look_at, upright_size
+from scraper.look import Look, look_at
 from tests.scraper.museum import picture
 
 LIMITS = Settings(max_bytes=10**6)
@@ -65,4 +65,6 @@ def test_a_picture_that_lies_on_its_side_is_measured_as_it_is_shown(tmp_path: Pa
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (40, 30)).save(path, exif=exif)
-    assert upright_size(path) == (30, 40)
+    (look,) = look_at([(path, None)], LIMITS)
+    assert isinstance(look, Look)
+    assert (look.width, look.height) == (30, 40)
