@@ -69,9 +69,17 @@ class Keeper:
                 logger.exception("looking for a newer bundle failed")
 
 
+_first_call = threading.Lock()  # `cache` alone lets each of several first callers make its own
+
+
 @cache
-def _keeper() -> Keeper:
+def _only_keeper() -> Keeper:
     return Keeper(settings())
+
+
+def _keeper() -> Keeper:
+    with _first_call:
+        return _only_keeper()
 
 
 def default_recognizer() -> Recognizer:

@@ -34,10 +34,20 @@ def run_script(script: str, *arguments: str, **environment: str) -> list[str]:
 
 def test_the_recognizer_is_loaded_once_for_all_threads(tiny_bundle: Path) -> None:
     script = """
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from ideitify.serving import default_recognizer
+
+sys.setswitchinterval(1e-6)  # so that first calls that can meet do
+barrier = Barrier(8)
+
+def ask():
+    barrier.wait()
+    return default_recognizer()
+
 with ThreadPoolExecutor(8) as pool:
-    futures = [pool.submit(default_recognizer) for _ in range(8)]
+    futures = [pool.submit(ask) for _ in range(8)]
 print(len({id(future.result()) for future in futures}), futures[0].result().manifest.name)
 """
     assert run_script(script, IDEITIFY_BUNDLE=str(tiny_bundle)) == ["1 tiny"]
