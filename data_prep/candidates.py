@@ -5,11 +5,13 @@ copies and, since a hash tells the hash of the mirrored picture, mirrored ones. 
 embedding finds what moves the frame: crops and borders. What they catch is then looked at
 (`data_prep.copies`).
 
-Time: the hashes' grows with n as long as their 2^21 buckets hold a few each, the embeddings' with
-n^1.5 with a small constant. Memory grows with n. The pairs are at most a few for each picture.
+Time: the hashes' grows with n as long as their 2^16 buckets hold a few dozen each, the embeddings'
+with n^1.5 with a small constant. Memory grows with n. The pairs are at most a few for each picture.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import faiss
 import numpy as np
@@ -18,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from data_prep.glance import is_hash
 
 HASH_BITS = 64
-TABLES, KEY_BITS = 3, 21  # of multi-index hashing (Norouzi et al., 2012)
+TABLES, KEY_BITS = 4, 16  # of multi-index hashing (Norouzi et al., 2012)
 MIRROR = np.uint64(0x5555555555555555)  # the bits of horizontal frequencies that change their sign
 PER_HASH = 8  # nearest hashes looked at; a flat picture's hash may have thousands as near
 LISTS_VISITED = 16  # of the inverted file; 8 find 99.9 % of the neighbours on clustered data
@@ -36,7 +38,7 @@ class SearchSettings(BaseModel):
         ge=0,
         le=11,
         description="of 64, in which the hashes of candidates differ at most: re-encoded, resized "
-        "and mirrored copies differ in 6 or fewer; from 12 on, searching millions takes hours",
+        "and mirrored copies differ in 6 or fewer; from 12 on, strangers meet and time multiplies",
     )
     neighbours: int = Field(
         5,
@@ -80,7 +82,7 @@ def hash_pairs(hashes: np.ndarray, bits: int) -> np.ndarray:
     """Pairs whose hashes, or one's and the mirrored other's, differ in at most `bits` bits.
 
     Equal hashes are chained, not paired with each other. Of the hashes as near, each is paired with
-    the `PER_HASH` nearest.
+    at least the `PER_HASH` nearest.
 
     Args:
         hashes: uint64 (n,).
@@ -94,17 +96,39 @@ def hash_pairs(hashes: np.ndarray, bits: int) -> np.ndarray:
     equal = hashes[order][1:] == hashes[order][:-1]
     chains = np.column_stack([order[:-1][equal], order[1:][equal]])
     unique, first = np.unique(hashes, return_index=True)
-    index = faiss.IndexBinaryMultiHash(HASH_BITS, TABLES, KEY_BITS)
-    index.nflip = bits // TABLES  # by the pigeonhole principle no pair is missed
-    index.add(_as_bytes(unique))
     found = [chains]
-    for queries in (unique, unique ^ MIRROR):
-        for start in range(0, len(unique), SEARCHED_AT_ONCE):
-            block = queries[start : start + SEARCHED_AT_ONCE]
-            distances, near = index.search(_as_bytes(block), min(PER_HASH + 1, len(unique)))
-            query, rank = np.nonzero((near >= 0) & (distances <= bits))
-            found.append(np.column_stack([first[start + query], first[near[query, rank]]]))
+    for table in range(TABLES):
+        # Hashes that differ in `bits` differ in one of the first tables' keys by at most a table's
+        # share of them, or in one of the others' by less (Norouzi et al., 2012, proposition 2).
+        flips = bits // TABLES - (table > bits % TABLES)
+        if flips >= 0:
+            found += [first[pair] for pair in _near(unique, table * KEY_BITS, flips, bits)]
     return _distinct(np.concatenate(found), len(hashes))
+
+
+def _near(hashes: np.ndarray, key: int, flips: int, bits: int) -> Iterator[np.ndarray]:
+    """Pairs of hashes, the second one's mirrored or not, whose keys differ in at most `flips` bits.
+
+    Args:
+        hashes: uint64 (n,), all different.
+        key: the place of the key's first bit.
+
+    Yields:
+        int64 (pairs, 2): indexes into `hashes`, of hashes that differ in at most `bits` bits.
+    """
+
+    def turned(numbers: np.ndarray) -> np.ndarray:  # the index's key is a hash's first bits
+        return np.roll(numbers.view(np.uint8).reshape(-1, HASH_BITS // 8), -key // 8, axis=1)
+
+    index = faiss.IndexBinaryHash(HASH_BITS, KEY_BITS)
+    index.nflip = flips
+    index.add(turned(hashes))
+    for queries in (hashes, hashes ^ MIRROR):
+        for start in range(0, len(queries), SEARCHED_AT_ONCE):
+            block = turned(queries[start : start + SEARCHED_AT_ONCE])
+            distances, near = index.search(block, min(PER_HASH + 1, len(hashes)))
+            query, rank = np.nonzero((near >= 0) & (distances <= bits))
+            yield np.column_stack([start + query, near[query, rank]])
 
 
 def neighbour_pairs(vectors: np.ndarray, neighbours: int, cosine: float) -> np.ndarray:
@@ -134,10 +158,6 @@ def neighbour_pairs(vectors: np.ndarray, neighbours: int, cosine: float) -> np.n
         query, rank = np.nonzero((near >= 0) & (cosines >= cosine))
         found.append(np.column_stack([start + query, near[query, rank]]))
     return _distinct(np.concatenate(found), count)
-
-
-def _as_bytes(hashes: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(hashes).view(np.uint8).reshape(-1, HASH_BITS // 8)
 
 
 def _distinct(pairs: np.ndarray, count: int) -> np.ndarray:
