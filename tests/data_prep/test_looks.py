@@ -46,23 +46,44 @@ def page() -> Image.Image:
     return image
 
 
-@pytest.mark.parametrize("mode", ["RGB", "L"])
-def test_measures_of_a_large_photo_are_those_of_its_pixels(tmp_path: Path, mode: str) -> None:
-    whole = scene(5, (2400, 1800)).convert(mode)
-    whole.save(tmp_path / "a.jpg", quality=92)
-    reduced = open_photo(tmp_path / "a.jpg", side=192)
-    assert reduced.width < 1000
-    ours = cleanvision_measures(reduced, mode, whole.size)
+def cleanvision_says(whole: Image.Image) -> dict[str, float]:
+    """CleanVision's own values of all pixels."""
     dark, light = calc_percentile_brightness(whole, [99, 5])
-    theirs = {
+    width, height = whole.size
+    return {
         "brightness_perc_99": dark,
         "brightness_perc_5": light,
         "entropy": calc_entropy(whole),
         **BlurrinessProperty().calculate(whole),
-        "aspect_ratio": 0.75,
-        "size": (2400 * 1800) ** 0.5,
+        "aspect_ratio": min(width / height, height / width),
+        "size": (width * height) ** 0.5,
     }
-    assert ours == pytest.approx(theirs, rel=0.05, abs=0.01)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("size", [(2400, 1800), (900, 300), (300, 400)])
+def test_measures_of_a_photo_are_those_of_its_pixels(
+    tmp_path: Path, mode: str, size: tuple[int, int]
+) -> None:
+    path = tmp_path / "a.jpg"
+    scene(5, size).convert(mode).save(path, quality=92)
+    reduced = open_photo(path, side=192)
+    assert max(reduced.size) < 1000
+    ours = cleanvision_measures(reduced, mode, size)
+    assert ours == pytest.approx(cleanvision_says(Image.open(path)), rel=0.05, abs=0.01)
+
+
+@pytest.mark.parametrize("size", [(60, 48), (1, 1), (64, 33)])
+def test_a_small_picture_is_measured_as_cleanvision_does(size: tuple[int, int]) -> None:
+    whole = scene(5, (240, 180)).resize(size)
+    ours = cleanvision_measures(whole, "RGB", whole.size)
+    assert ours == pytest.approx(cleanvision_says(whole), rel=1e-6, abs=0.01)
+
+
+@pytest.mark.parametrize(("colour", "brightness"), [("black", 0), ("white", 1)])
+def test_black_and_white_are_the_ends_of_brightness(colour: str, brightness: float) -> None:
+    ours = cleanvision_measures(Image.new("RGB", (300, 300), colour), "RGB", (300, 300))
+    assert ours["brightness_perc_99"] == ours["brightness_perc_5"] == brightness
 
 
 def test_a_border_is_measured_and_the_ground_of_a_motif_is_not() -> None:
