@@ -11,6 +11,24 @@ SIGN_IN = (
 )
 
 
+def check_repository(name: str, publish_error: type[ValueError]) -> None:
+    """Refuse what is no repository's name, before anything is made or sent.
+
+    Args:
+        publish_error: what to raise, with a sentence that says what to give.
+    """
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(name)
+        well_formed = "/" in name
+    except HFValidationError:
+        well_formed = False
+    if not well_formed:
+        raise publish_error(f"{name!r} is not a repository's name: give owner/name")
+
+
 @contextmanager
 def hub_speaks(name: str, publish_error: type[ValueError]) -> Iterator[None]:
     """Turn what the client raises into one sentence.
@@ -19,12 +37,8 @@ def hub_speaks(name: str, publish_error: type[ValueError]) -> Iterator[None]:
         name: owner/name of the repository.
         publish_error: what to raise instead; raised inside, it passes as it is.
     """
-    from huggingface_hub.errors import HFValidationError
-
     try:
         yield
-    except HFValidationError as error:
-        raise publish_error(f"{name!r} is not a repository's name: give owner/name") from error
     except publish_error:
         raise
     except Exception as error:  # its releases raise errors of three HTTP libraries, some wrapped

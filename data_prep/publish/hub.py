@@ -26,7 +26,7 @@ from data_prep.publish.publication import (
 from data_prep.publish.selection import PublishError, Selection, SignedOut, select
 from data_prep.table import Table
 from ideitify.dataset import METADATA_NAME, DatasetError, read_rows
-from ideitify.hub_upload import SIGN_IN, hub_speaks
+from ideitify.hub_upload import SIGN_IN, check_repository, hub_speaks
 from ideitify.licenses import Policy
 
 if TYPE_CHECKING:
@@ -65,13 +65,14 @@ def publish_hub(
         dry_run: send nothing; ask the Hub what is there, if there are credentials.
 
     Raises:
-        PublishError: see `select`; or the Hub refuses, or cannot be reached.
+        PublishError: see `select`; or `name` is none, or the Hub refuses, or cannot be reached.
     """
     from huggingface_hub import HfApi, get_token
     from huggingface_hub.utils import disable_progress_bars
 
     if not sys.stderr.isatty():
         disable_progress_bars()
+    check_repository(name, PublishError)
     selection = select(table, policy)
     facts = measure(selection, table.folder)
     api = HfApi()

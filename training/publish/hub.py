@@ -22,7 +22,7 @@ from huggingface_hub.utils.sha import git_hash
 
 from ideitify.bundle import MANIFEST_NAME, Manifest, sha256_of, verify_bundle
 from ideitify.dataset import read_dataset
-from ideitify.hub_upload import SIGN_IN, hub_speaks
+from ideitify.hub_upload import SIGN_IN, check_repository, hub_speaks
 from training.finished import load_finished
 from training.publish.card import hub_card
 from training.publish.forms import (
@@ -103,9 +103,10 @@ def publish(
     Raises:
         BundleError, DatasetError, PhotoError: `bundle` or `data` cannot be used.
         RunError: the run cannot be used with this bundle.
-        PublishError: the bundle has no card, the Hub refuses or cannot be reached, or the tag
-            names another version.
+        PublishError: `repository` is no name, the bundle has no card, the Hub refuses or cannot be
+            reached, or the tag names another version.
     """
+    check_repository(repository, PublishError)
     manifest = verify_bundle(bundle)
     if not (bundle / CARD_NAME).is_file():
         raise PublishError(f"{bundle} has no {CARD_NAME}, its model card: export it again")

@@ -116,6 +116,16 @@ def test_a_dry_run_needs_no_token(hub: Hub, publish_hub: Run, tmp_path: Path) ->
     assert hub.requests == []
 
 
+def test_a_rehearsal_refuses_a_name_without_an_owner(
+    hub_environment: dict[str, str], tmp_path: Path
+) -> None:
+    write_dataset(tmp_path, *MIXED)
+    command = ["-m", "data_prep", "publish", "hub", str(tmp_path), "deities", "--dry-run"]
+    done = run([*command, "--title", "Deities"], hub_environment)
+    assert done.returncode == 1
+    assert "'deities' is not a repository's name: give owner/name" in done.stderr
+
+
 IN_SMALL_COMMITS = """
 import sys
 from pathlib import Path

@@ -226,6 +226,11 @@ def test_wrong_use_is_explained_with_exit_status_2(
     assert reason in result.output
 
 
+def test_a_rehearsal_refuses_a_name_without_an_owner(trained: Trained) -> None:
+    with pytest.raises(PublishError, match="give owner/name"):
+        hub_module.publish(trained.bundle, "tiny", run=trained.run, dry_run=True)
+
+
 def test_a_bundle_without_a_card_is_refused(trained: Trained, tmp_path: Path) -> None:
     for name in ("bundle.json", "model.onnx"):
         shutil.copy(trained.bundle / name, tmp_path / name)
