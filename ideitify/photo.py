@@ -53,6 +53,7 @@ _REFUSALS: dict[str, tuple[int, str]] = {
     "web_page": (415, "The file is a web page, not an image: save the picture itself."),
     "video": (415, "The file is a video: send a photo or a still of it."),
     "truncated": (422, "The photo is incomplete or damaged: send it again."),
+    "fatal": (422, "The photo ends the program that opens it: send another one."),
 }
 
 _HEIF = rb".{4}ftyp(hei[cmsx]|hev[cmsx]|mif1|msf1)"

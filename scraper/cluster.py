@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from scraper.files import recover, run_in
 from scraper.flight import site_of
 from scraper.ledger import Ledger
 from scraper.ledger.records import Item, Settled, now
+from scraper.lookers import Lookers
 from scraper.manners import HostNotes
 from scraper.settings import ScraperSettings
 from scraper.source import Concept
@@ -197,9 +199,10 @@ def _download(lot: _Lot) -> Notes:
     with (
         _at(site, lot.turnstile) as (ledger, web),
         run_in(site.folder, ledger) as here,
-        ThreadPoolExecutor(1) as looker,  # the cluster's other tasks are the other processes
+        # the cluster's other tasks are the other processes
+        Lookers(download.photo_limits(site.settings), partial(ThreadPoolExecutor, 1)) as lookers,
     ):
-        download.download_items(ledger, web, here, refill, site.settings, book, looker)
+        download.download_items(ledger, web, here, refill, site.settings, book, lookers)
     return book.notes
 
 

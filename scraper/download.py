@@ -6,9 +6,9 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import Executor, Future
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +19,8 @@ from scraper.files import Run, run_in
 from scraper.flight import fly
 from scraper.ledger import Ledger
 from scraper.ledger.records import Arrived, Attempt, Item, Selection, Settled, now
-from scraper.look import Look, look_at
+from scraper.look import Look
+from scraper.lookers import Lookers, Looking
 from scraper.settings import ScraperSettings
 from scraper.web import Arrival, PoliteWeb
 from scraper.web.refusal import Refused
@@ -86,7 +87,7 @@ def download(
     Raises:
         OSError: the folder cannot be written, or the disk is full.
         LedgerError: see there.
-        EngineError: a process that looks at pictures died.
+        EngineError: no process that looks at pictures lives.
     """
     seen: set[str] = set()
     since = now()
@@ -99,8 +100,9 @@ def download(
         return fresh
 
     workers = max(1, (os.cpu_count() or 1) - 1)  # one for what arrives
+    lookers = Lookers(photo_limits(settings), partial(processes, workers))
     # The run ends after them: what they are still writing is removed with it.
-    with run_in(folder, ledger) as run, processes(workers) as lookers:
+    with run_in(folder, ledger) as run, lookers:
         while True:
             finding = is_finding()  # asked first: what was found before its end is in the plan
             download_items(ledger, web, run, refill, settings, board, lookers)
@@ -116,15 +118,14 @@ def download_items(
     refill: Callable[[], Sequence[Item]],
     settings: ScraperSettings,
     board: Board,
-    lookers: Executor,
+    lookers: Lookers,
 ) -> None:
     """Download items as long as `refill` has more, as far as no other run has claimed them.
 
     Args:
         lookers: who looks at pictures, while others arrive.
     """
-    limits = Settings(max_bytes=settings.max_bytes)  # the core's for photos, but for their size
-    looking: deque[tuple[list[Landing], Future[list[Look | PhotoError]]]] = deque()
+    looking: deque[tuple[list[Landing], Looking]] = deque()
 
     async def work(item: Item) -> Landing:
         return await fetch(item, web, run.partial)
@@ -135,11 +136,11 @@ def download_items(
     def look(landings: list[Landing]) -> None:
         arrivals = [one.got for one in landings if isinstance(one.got, Arrival)]
         pictures = [(arrival.path, arrival.held) for arrival in arrivals]
-        looking.append((landings, lookers.submit(look_at, pictures, limits)))
+        looking.append((landings, lookers.submit(pictures)))
 
     def settle() -> None:
-        landings, looks = looking.popleft()
-        found = iter(looks.result())
+        landings, pictures = looking.popleft()
+        found = iter(lookers.looks(pictures))
         attempts = [
             _attempt(one, next(found) if isinstance(one.got, Arrival) else None, run)
             for one in landings
@@ -152,8 +153,13 @@ def download_items(
         for landings in batches:
             if landings:
                 look(landings)
-            while looking and (not landings or len(looking) > PUT_OFF or looking[0][1].done()):
+            while looking and (not landings or len(looking) > PUT_OFF or looking[0][1].is_done):
                 settle()
+
+
+def photo_limits(settings: ScraperSettings) -> Settings:
+    """The core's limits on photos, but for their size."""
+    return Settings(max_bytes=settings.max_bytes)
 
 
 async def fetch(item: Item, web: PoliteWeb, folder: Path) -> Landing:

@@ -223,6 +223,10 @@ class Visit:
         Image.open(io.BytesIO(self.picture())).save(file, "PNG")
         await self.send(file.getvalue(), Content_Type="image/png")
 
+    async def give_gif(self) -> None:
+        """The beginning of one."""
+        await self.send(b"GIF89a" + bytes(100), Content_Type="image/gif")
+
     async def give_changing(self) -> None:
         """Another picture each time."""
         await self.send(picture(self.number() + 1000 * self.times), Content_Type="image/jpeg")
