@@ -63,6 +63,9 @@ def fit(
     resume: Annotated[bool, typer.Option(help="go on from the last finished epoch")] = False,
     seed: Override = None,
     epochs: Override = None,
+    runs: Annotated[
+        int | None, typer.Option(help="seeds whose weights are averaged; default 1")
+    ] = None,
     min_images: MinImages = None,
     prototypes: Annotated[
         bool | None, typer.Option(help="smaller categories join as prototypes; default yes")
@@ -86,7 +89,8 @@ def fit(
 
     with _in_one_sentence():
         flags = {
-            "seed": seed, "epochs": epochs, "min_images": min_images, "prototypes": prototypes,
+            "seed": seed, "epochs": epochs, "runs": runs, "min_images": min_images,
+            "prototypes": prototypes,
         }  # fmt: skip
         chosen = load_settings(settings, flags)
         console.print_json(chosen.model_dump_json())

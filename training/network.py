@@ -88,6 +88,21 @@ def joined_weights(networks: Sequence[Network]) -> dict[str, torch.Tensor]:
     return weights
 
 
+def mean_weights(networks: Sequence[Network]) -> dict[str, torch.Tensor]:
+    """The mean of the weights of networks that were fine-tuned from the same ones.
+
+    Such networks lie in one basin of the loss, and their mean nearer to its middle (Wortsman et
+    al., "Model soups", ICML 2022). Batch norm's statistics are the pretrained ones in all of them.
+    """
+    states = [network.state_dict() for network in networks]
+    return {
+        name: torch.stack([state[name] for state in states]).mean(0)
+        if value.is_floating_point()
+        else value
+        for name, value in states[0].items()
+    }
+
+
 class Network(nn.Module):
     """Photos float32 (n, 3, size, size) -> logits (n, labels)."""
 

@@ -20,6 +20,12 @@ class FitSettings(BaseModel):
 
     seed: int = Field(0, description="of the order, the augmentation and the dropout")
     split_seed: int = Field(0, description="of the split, apart, so that seeds share a split")
+    runs: int = Field(
+        1,
+        ge=1,
+        description="of each backbone, with this seed and the next ones; the mean of their weights "
+        "answers better than any of them and as fast (Wortsman et al., ICML 2022)",
+    )
     min_images: int = Field(9, ge=2, description="smaller categories are left out")
     valid_share: float = Field(0.2, gt=0, lt=0.5, description="of every class, held out by source")
 
@@ -77,6 +83,11 @@ class FitSettings(BaseModel):
         "costs the trained labels next to nothing",
     )
     precision: Literal["bf16", "fp32"] = Field("bf16", description="of the layers while training")
+
+    def each_run(self) -> list[FitSettings]:
+        """Settings of every one of `runs`, on its own."""
+        seeds = range(self.seed, self.seed + self.runs)
+        return [self.model_copy(update={"seed": seed, "runs": 1}) for seed in seeds]
 
 
 def load_settings(path: Path | None, flags: dict[str, object]) -> FitSettings:

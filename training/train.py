@@ -45,7 +45,7 @@ from training.data import (
 )
 from training.distributed import Distributed, is_main, main_first, processes
 from training.folding import fold_norms
-from training.network import Network, joined_weights
+from training.network import Network, joined_weights, mean_weights
 from training.record import (
     HISTORY_NAME,
     RECORD_NAME,
@@ -150,8 +150,8 @@ def fit(
     """Fine-tune a backbone on a dataset folder, or several, each on its own, then joined.
 
     After every epoch `run` holds a checkpoint, from which `resume` goes on; it also holds
-    `settings.json`, `history.csv` and `metrics.json`. Of several backbones each has such a folder
-    in it, without the `callbacks`: two trainings are no one curve.
+    `settings.json`, `history.csv` and `metrics.json`. Of several backbones, and of several runs,
+    each has such a folder in it, without the `callbacks`: two trainings are no one curve.
 
     Args:
         choose_split: another split of the chosen pictures than `split_pictures` (a fold).
@@ -168,13 +168,21 @@ def fit(
     facts = run_facts(backbone, data, settings, is_own_split=choose_split is not None)
     with main_first():
         _prepare_run(run, facts, resume or not is_main())
+    options = {
+        "cache": cache, "resume": resume, "choose_split": choose_split, "synthetic": synthetic,
+    }  # fmt: skip
     if backbone.parts:
-        options = {"cache": cache, "choose_split": choose_split, "synthetic": synthetic}
         parts = [
-            fit(folder, name, run / part.name, settings, resume=resume, **options)
+            fit(folder, name, run / part.name, settings, **options)
             for name, part in zip(split_names(backbone_name), backbone.parts, strict=True)
         ]
-        return _join(parts, backbone, run)
+        return _combine(parts, joined_weights, backbone, settings, run)
+    if settings.runs > 1:
+        repeats = [
+            fit(folder, backbone_name, run / f"seed-{each.seed}", each, **options)
+            for each in settings.each_run()
+        ]
+        return _combine(repeats, mean_weights, backbone, settings, run)
     train, valid = np.flatnonzero(data.split.is_train), np.flatnonzero(data.split.is_valid)
     console.print(
         f"{len(train)} pictures to train on, {len(valid)} to validate, {len(data.labels)} labels"
@@ -207,11 +215,17 @@ def fit(
     return fitted
 
 
-def _join(parts: Sequence[Fitted], backbone: Backbone, run: Path) -> Fitted:
-    """One network of several trained ones: the mean of their logits."""
-    weights = joined_weights([part.network for part in parts])
+def _combine(
+    parts: Sequence[Fitted],
+    weights_of: Callable[[Sequence[Network]], dict[str, torch.Tensor]],
+    backbone: Backbone,
+    settings: FitSettings,
+    run: Path,
+) -> Fitted:
+    """One network of several trained ones."""
+    weights = weights_of([part.network for part in parts])
     epochs = max(part.epochs for part in parts)
-    fitted = validate(weights, parts[0].data, backbone, parts[0].settings, epochs)
+    fitted = validate(weights, parts[0].data, backbone, settings, epochs)
     if is_main():
         save_checkpoint(run / CHECKPOINT_NAME, {"epoch": epochs, "average": weights})
         add_to_record(run, final=final_figures(fitted))

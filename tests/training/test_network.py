@@ -85,3 +85,30 @@ def test_several_backbones_are_trained_apart_and_exported_as_one(
     assert manifest.training["backbone"]["name"] == "tiny+tiny2"
     answer = Recognizer(tmp_path / "bundle").recognize(fitted.data.pictures[0].path)
     assert len(answer.embedding) == fitted.network.head.in_features
+
+
+def test_several_runs_are_trained_apart_and_their_weights_averaged(
+    drawn_dataset: Path, tiny_backbone: str, tmp_path: Path
+) -> None:
+    settings = FitSettings(
+        epochs=1, train_size=64, valid_size=64, batch_size=8, precision="fp32", valid_share=0.25,
+        seed=3, runs=2,
+    )  # fmt: skip
+    run, cache = tmp_path / "run", tmp_path / "cache"
+    fitted = fit(drawn_dataset, tiny_backbone, run, settings, cache=cache)
+    assert fitted.settings == settings
+    each = [torch.load(run / f"seed-{n}/checkpoint.pth", weights_only=True) for n in (3, 4)]
+    weights = torch.load(run / "checkpoint.pth", weights_only=True)["average"]
+    first, second = (state["average"]["head.weight"] for state in each)
+    assert not torch.equal(first, second)
+    torch.testing.assert_close(weights["head.weight"], (first + second) / 2)
+    torch.testing.assert_close(fitted.network.state_dict()["head.weight"], weights["head.weight"])
+    alone = fit(
+        drawn_dataset, tiny_backbone, tmp_path / "alone",
+        settings.model_copy(update={"seed": 4, "runs": 1}), cache=cache,
+    )  # fmt: skip
+    torch.testing.assert_close(alone.network.head.weight, second)
+    before = (run / "seed-3/checkpoint.pth").stat().st_mtime_ns
+    again = fit(drawn_dataset, tiny_backbone, run, settings, cache=cache, resume=True)
+    assert (run / "seed-3/checkpoint.pth").stat().st_mtime_ns == before
+    torch.testing.assert_close(again.network.head.weight, fitted.network.head.weight)
