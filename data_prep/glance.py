@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from data_prep.table import Table
 from ideitify.engine import run
 from ideitify.perceptual_hash import perceptual_hash
 from ideitify.photo import PhotoError, open_photo
+
+if TYPE_CHECKING:  # pandas takes each worker half a second
+    from data_prep.table import Table
 
 PICTURES_PER_TASK = 32
 SIDE = 256  # long side, pixels: copies of any size are compared at this one
