@@ -9,6 +9,8 @@ more than a second to start.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from PIL import Image, ImageFilter, ImageStat
@@ -16,6 +18,7 @@ from PIL import Image, ImageFilter, ImageStat
 BRIGHTNESS_WEIGHTS = np.array([[0.241, 0.691, 0.068]])  # CleanVision's, of the channels' squares
 BRIGHTNESS_STEP = 1 / 16  # of 255, of the histogram: nothing beside a threshold
 SAMPLED_SIDE = 144  # pixels of the short side that histograms are made of
+DARK, LIGHT = 0.5, 0.8  # beyond them a check may decide, and brightness is of all pixels
 BLUR_SIDE = 64  # CleanVision's, of the long side: what is sharp there is sharp enough
 LAYOUT_SIDE = 320  # of the long side: a seam is still a line, and noise is smoothed away
 MARK_SIDE = 96  # of the square in which pictures of one source are compared: letters still show
@@ -36,12 +39,14 @@ def cleanvision_measures(image: Image.Image, mode: str, size: tuple[int, int]) -
         size: width and height of the stored picture.
     """
     sample = _sample(image)
-    dark, light = _brightness(sample, 99, 5)
+    dark, light = _percentiles(_brightness(sample), (99, 5)) / 255
+    if dark < DARK or light > LIGHT:
+        dark, light = np.percentile(_brightness(image), (99, 5)) / 255
     blurriness, spread = _blurriness(image.convert("L"))  # one channel is resized faster than three
     width, height = size
     return {
-        "brightness_perc_99": dark,
-        "brightness_perc_5": light,
+        "brightness_perc_99": float(dark),
+        "brightness_perc_5": float(light),
         "entropy": (sample.convert("L") if mode == "L" else sample).entropy(),
         "blurriness": blurriness,
         "blurriness_grayscale_std": spread,
@@ -57,15 +62,18 @@ def _sample(image: Image.Image) -> Image.Image:
     return image.resize(size, Image.Resampling.NEAREST)
 
 
-def _brightness(image: Image.Image, *percentiles: int) -> list[float]:
-    """CleanVision's brightness, 0..1, without sorting the pixels: by a histogram."""
+def _brightness(image: Image.Image) -> np.ndarray:
+    """CleanVision's, 0..255, of every pixel."""
     pixels = np.asarray(image, np.float32)
-    bright = cv2.sqrt(cv2.transform(pixels * pixels, BRIGHTNESS_WEIGHTS))
+    return cv2.sqrt(cv2.transform(pixels * pixels, BRIGHTNESS_WEIGHTS))
+
+
+def _percentiles(bright: np.ndarray, percentiles: Sequence[float]) -> np.ndarray:
+    """Percentiles of 0..255 by a histogram, which takes a tenth of the time of sorting."""
     ends = np.array([0, 256]) - BRIGHTNESS_STEP / 2  # so that black and white are mid-step
     counts = cv2.calcHist([bright], [0], None, [round(256 / BRIGHTNESS_STEP)], ends.tolist())
     below = counts.ravel().cumsum(dtype=np.float64)
-    ranks = [below[-1] * percentile / 100 for percentile in percentiles]
-    return [float(np.searchsorted(below, rank)) * BRIGHTNESS_STEP / 255 for rank in ranks]
+    return np.searchsorted(below, below[-1] * np.array(percentiles) / 100) * BRIGHTNESS_STEP
 
 
 def _blurriness(grey: Image.Image) -> tuple[float, float]:
