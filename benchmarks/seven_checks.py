@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 from PIL import Image
 
 from data_prep.decode import KEPT_SIDE
@@ -11,6 +12,7 @@ from ideitify.photo import REDUCTION_MARGIN, open_photo
 
 def seven_checks(paths: tuple[str, ...]) -> list[dict[str, object]]:
     """CleanVision's raw values from reduced pictures, as `data_prep.decode` computes them."""
+    cv2.setNumThreads(1)  # there are as many processes as processors
     return [_seven_checks(path) for path in paths]
 
 

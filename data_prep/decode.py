@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import cv2
 from PIL import Image
 
 from data_prep.looks import cleanvision_measures, layout_measures, mark_signature
@@ -48,6 +49,7 @@ class Pixels:
 
 def measure_task(task: Task) -> list[tuple[Pixels, bytes]]:
     """Look at pictures: what is seen of each, and its signature."""
+    cv2.setNumThreads(1)  # there are as many processes as processors
     return [look_at(Path(path)) for _, path in task]
 
 

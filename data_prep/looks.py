@@ -96,7 +96,6 @@ def layout_measures(image: Image.Image) -> dict[str, float]:
     a page. `text`: share of the edges that belong to lines of letters. `spread`: standard deviation
     of the channel that varies the most, 1 being half black and half white.
     """
-    cv2.setNumThreads(1)  # there are as many processes as processors
     rgb = np.asarray(image)
     small = _fit(rgb, LAYOUT_SIDE)
     planes = np.ascontiguousarray(small.transpose(2, 0, 1))

@@ -400,19 +400,16 @@ def test_a_disk_that_is_full_ends_the_run_and_a_later_one_goes_on(folder: Path, 
     assert_consistent(folder / "data")
 
 
-def test_a_worker_that_is_killed_ends_the_run_and_a_later_one_goes_on(
-    pictures: Path, folder: Path
-) -> None:
+def test_a_worker_that_is_killed_takes_no_picture_along(pictures: Path, folder: Path) -> None:
     """As the system does where memory is short; here as soon as there is one."""
     killer = threading.Thread(target=kill_first_worker)
     killer.start()
     done = harvest()
     killer.join()
-    assert done.exit_code == 2, done.output
-    assert done.stderr.splitlines()[-1].startswith("Error: a worker process died, most likely")
+    assert done.exit_code == 0, done.output
+    assert "10 found, 10 stored" in done.output
     assert "Traceback" not in done.output
     assert list((folder / "data" / ".partial").iterdir()) == []
-    assert harvest().exit_code == 0
     assert_consistent(folder / "data")
 
 
