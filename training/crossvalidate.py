@@ -190,15 +190,19 @@ def crossvalidate(
     `training.fold_report` then says what the folds say together.
 
     Raises:
-        CrossValidationError: `out` holds another plan, or see `assign_folds`.
+        CrossValidationError: `out` holds another plan, there are several backbones or runs, or see
+            `assign_folds`.
         DatasetError, BackboneError: see `training.train.fit`.
     """
     if plan.monitor not in MONITORS:
         raise CrossValidationError(f"no figure {plan.monitor!r}; choose of {', '.join(MONITORS)}")
+    chosen = find_backbone(backbone)
+    if chosen.parts or settings.runs > 1:  # nothing could be stopped early, nor have a curve
+        raise CrossValidationError("folds are of one backbone and one run: name one, with runs = 1")
     pictures = choose_pictures(folder, settings.min_images)
     folds = assign_folds(pictures, plan.folds, settings.split_seed)
     _check_plan(out, {
-        "fingerprint": fingerprint(pictures), "backbone": find_backbone(backbone).name,
+        "fingerprint": fingerprint(pictures), "backbone": chosen.name,
         "settings": settings.model_dump(mode="json"), "folds": plan.folds,
         "patience": plan.patience, "monitor": plan.monitor if plan.patience else None,
         "labels": sorted({picture.category for picture in pictures}),

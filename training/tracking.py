@@ -54,9 +54,7 @@ class WandbRun(Callback):
         self.done = 0  # epochs
 
     def before_fit(self) -> None:
-        _attempt("starting", self._start)
-        if self.wandb_run:
-            _attempt("logging the data set", self._log_table)
+        self._open()
 
     def after_epoch(self) -> None:
         self.done = self.epoch + 1
@@ -65,6 +63,8 @@ class WandbRun(Callback):
 
     def finish(self, fitted: Fitted, manifest: Manifest, bundle: Path) -> None:
         """Log the final figures, the worst validation pictures, the confusions and the bundle."""
+        if not self.wandb_run:  # it saw no training: several became one network
+            self._open()
         if self.wandb_run:
             _attempt("logging the last epochs", self._log_epochs)
             _attempt("logging the final figures", lambda: self._log_final(manifest))
@@ -78,6 +78,11 @@ class WandbRun(Callback):
         if self.wandb_run:
             _attempt("logging the last epochs", self._log_epochs)
             _attempt("closing the run", lambda: self._close(exit_code=int(kind is not None)))
+
+    def _open(self) -> None:
+        _attempt("starting", self._start)
+        if self.wandb_run:
+            _attempt("logging the data set", self._log_table)
 
     def _start(self) -> None:
         facts = json.loads((self.folder / SETTINGS_NAME).read_text(encoding="utf-8"))
@@ -122,7 +127,7 @@ class WandbRun(Callback):
     def _log_epochs(self) -> None:
         """Log what the record has and W&B has not; online, the service knows best what it has."""
         logged = self.wandb_run.step if self.wandb_run.url else self.state["logged"]
-        for row in read_record(self.folder)["epochs"]:
+        for row in read_record(self.folder).get("epochs", []):
             if logged <= row["epoch"] < self.done:
                 self.wandb_run.log(row, step=row["epoch"], commit=True)
                 self.state["logged"] = row["epoch"] + 1
