@@ -87,6 +87,13 @@ def test_black_and_white_are_the_ends_of_brightness(colour: str, brightness: flo
         assert ours[name] == pytest.approx(brightness, abs=1e-6)
 
 
+def test_black_beside_white_has_both_ends_of_brightness() -> None:
+    halves = Image.new("RGB", (300, 300), "black")
+    halves.paste("white", (150, 0, 300, 300))
+    ours = cleanvision_measures(halves, "RGB", halves.size)
+    assert (ours["brightness_perc_99"], ours["brightness_perc_5"]) == (1, 0)
+
+
 def test_a_border_is_measured_and_the_ground_of_a_motif_is_not() -> None:
     framed = ImageOps.expand(scene(7, (300, 300)), 50, "white")
     assert layout_measures(framed)["border"] == pytest.approx(1 - (300 / 400) ** 2, abs=0.02)
