@@ -5,7 +5,8 @@
 CleanVision's seven checks by both sides, `--processes` each, start included: on the pictures as
 they are; with flaws planted into every second one (darkened, lightened, blurred, flattened, cropped
 to a strip, made grey, resized), since a curated folder has hardly any; and a sample of those at 12
-megapixels with a camera's grain. Flags are compared one by one, differences are named.
+megapixels with a camera's grain. Flags are compared one by one, differences are named. Both sides
+take turns, `--rounds` times: a round's ratio is of times taken one right after the other.
 
 Then cards, collages, borders, watermarks and, where Chromium is, screenshots of pages are made from
 the pictures: the share that its check flags, beside how many of the pictures as they are it flags,
@@ -27,6 +28,7 @@ def main(
     sample: Annotated[int, typer.Option(help="pictures at 12 megapixels; 0 for none")] = 200,
     pictures: Annotated[int, typer.Option(help="use so many; 0 for all")] = 0,
     processes: Annotated[int, typer.Option(help="of either side")] = 2,
+    rounds: Annotated[int, typer.Option(min=1, help="times that either side runs")] = 3,
     made: Annotated[int, typer.Option(help="pictures of each layout; 0 for none")] = 150,
     differences: Annotated[int, typer.Option(help="name at most so many")] = 20,
 ) -> None:
@@ -41,11 +43,11 @@ def main(
     paths = paths[: pictures or None]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        compare("as they are", paths, differences, processes)
-        compare("with flaws", plant(paths, folder / "flaws"), differences, processes)
+        compare("as they are", paths, differences, processes, rounds)
+        compare("with flaws", plant(paths, folder / "flaws"), differences, processes, rounds)
         if sample:
             large = plant(paths[:sample], folder / "large", megapixels=12)
-            compare("with flaws, 12 megapixels", large, differences, processes)
+            compare("with flaws, 12 megapixels", large, differences, processes, rounds)
         if made:
             compare_layouts(data, paths, folder / "layouts", made)
 

@@ -6,11 +6,13 @@ import random
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 import pandas as pd
 from cleanvision import Imagelab
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table as Sheet
 
 from benchmarks.cost import Cost, timed
@@ -32,13 +34,16 @@ PER_TASK = 32
 console = Console(width=140)
 
 
-def compare(name: str, paths: Sequence[Path], differences: int, processes: int) -> None:
+def compare(
+    name: str, paths: Sequence[Path], differences: int, processes: int, rounds: int
+) -> None:
     """CleanVision's answer and time beside ours."""
-    theirs, their_cost = timed(lambda: cleanvision_flags(paths, processes))
-    ours, our_cost = timed(lambda: our_flags(paths, processes))
-    with tempfile.TemporaryDirectory() as folder:
-        table = _table(Path(folder), paths)
-        _, whole_cost = timed(lambda: measure(table, workers=processes))
+    costs: list[tuple[Cost, Cost, Cost]] = []
+    for _ in track(range(rounds), f"{rounds} rounds, {name}", console=Console(stderr=True)):
+        theirs, their_cost = timed(lambda: cleanvision_flags(paths, processes))
+        ours, our_cost = timed(lambda: our_flags(paths, processes))
+        _, whole_cost = timed(lambda: _all_looks(paths, processes))
+        costs.append((their_cost, our_cost, whole_cost))
     sheet = Sheet("check", "CleanVision", "ours", "both", title=f"{len(paths)} pictures {name}")
     for check in CHECKS:
         a, b = theirs[check], ours[check]
@@ -51,14 +56,20 @@ def compare(name: str, paths: Sequence[Path], differences: int, processes: int) 
         if (differences := differences - 1) >= 0:
             who = "CleanVision" if theirs.iloc[path, check] else "ours"
             console.print(f"  {CHECKS[check]} only by {who}: {theirs.index[path]}")
-    console.print(f"CleanVision {their_cost}; ours {our_cost}: {_times(their_cost, our_cost)}")
-    whole = _times(their_cost, whole_cost)
-    console.print(f"all that validate and quality look at {whole_cost}: {whole}\n")
+    their_costs, our_costs, whole_costs = zip(*costs, strict=True)
+    console.print(f"CleanVision {_median(their_costs)}; {_against(their_costs, our_costs)}")
+    console.print(f"all that validate and quality look at: {_against(their_costs, whole_costs)}\n")
 
 
-def _times(theirs: Cost, ours: Cost) -> str:
-    clock, processors = theirs.clock / ours.clock, theirs.processors / ours.processors
-    return f"{clock:.1f} times faster ({processors:.1f} in processor time)"
+def _against(theirs: Sequence[Cost], ours: Sequence[Cost]) -> str:
+    """Our median time, and how many times it fits into theirs of the same round."""
+    ratios = [their.clock / our.clock for their, our in zip(theirs, ours, strict=True)]
+    scatter = f"{min(ratios):.1f} to {max(ratios):.1f} over {len(ratios)} rounds"
+    return f"ours {_median(ours)}, {median(ratios):.1f} times faster ({scatter})"
+
+
+def _median(costs: Sequence[Cost]) -> Cost:
+    return Cost(median(cost.clock for cost in costs), median(cost.processors for cost in costs))
 
 
 def cleanvision_flags(paths: Sequence[Path], processes: int) -> pd.DataFrame:
@@ -80,6 +91,11 @@ def our_flags(paths: Sequence[Path], processes: int) -> pd.DataFrame:
     }
     issues = cleanvision_issues(pd.DataFrame([seen[n] for n in names], names), QualitySettings())
     return issues[[f"is_{check}_issue" for check in CHECKS]].set_axis(CHECKS, axis=1)
+
+
+def _all_looks(paths: Sequence[Path], processes: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        measure(_table(Path(folder), paths), workers=processes)
 
 
 def _table(folder: Path, paths: Sequence[Path]) -> Table:

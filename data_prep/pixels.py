@@ -26,7 +26,7 @@ from data_prep.state import FOLDER_NAME, stamp
 from data_prep.table import Table
 from ideitify.engine import Engine, run
 
-VERSION = 2  # of the measures: another number empties the cache
+VERSION = 3  # of the measures: another number empties the cache
 PICTURES_PER_TASK = 32  # enough that sending a task costs nothing against doing it
 
 

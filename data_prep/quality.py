@@ -23,7 +23,7 @@ from ideitify.engine import Engine
 from ideitify.hub import bundle_folder
 from ideitify.settings import settings as ideitify_settings
 
-VERSION = 2  # brightness, entropy and blurriness from fewer pixels
+VERSION = 3  # brightness, entropy and blurriness from fewer pixels
 
 logger = logging.getLogger(__name__)
 
