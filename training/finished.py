@@ -16,6 +16,7 @@ import torch
 from ideitify.bundle import InputSpec, Manifest
 from ideitify.photo import open_photo
 from ideitify.recognizer import fit_square
+from training.allocator import keep_freed_memory
 from training.backbone import Backbone, BackboneError, find_backbone
 from training.data import valid_transform
 from training.halving import round_to_half
@@ -97,6 +98,7 @@ def load_fitted(
         RunError: no checkpoint there, of other pictures, of a fold, or its backbone is not found.
         DatasetError: see `training.train.load_training_data`.
     """
+    keep_freed_memory()
     known = _read_facts(run)
     if "split" in known:
         raise RunError(f"{run} is a fold: its figures are in its own folder, and fit makes bundles")

@@ -24,6 +24,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from ideitify.dataset import Picture, fingerprint
+from training.allocator import keep_freed_memory
 from training.backbone import Backbone, find_backbone, split_names
 from training.callbacks import (
     Autocast,
@@ -162,6 +163,7 @@ def fit(
         DatasetError, BackboneError: see `choose_pictures` and `find_backbone`.
         ResumeError: `resume` with other settings, pictures or backbone than the run's.
     """
+    keep_freed_memory()
     backbone = find_backbone(backbone_name)
     with main_first():
         data = load_training_data(folder, settings, cache, choose_split, synthetic)
