@@ -47,8 +47,8 @@ class ExportError(ValueError):
 class Exported(nn.Module):
     """The network with the outputs of a bundle: the logit is the mean of the activation map.
 
-    That also holds for prototypes: a cosine is linear in the features once they are divided by the
-    length of their mean.
+    That also holds for prototypes: they are linear in the embedding, and so in the features once
+    these are divided by the length of their mean.
     """
 
     def __init__(self, network: Network, prototypes: Prototypes | None = None) -> None:
@@ -56,8 +56,9 @@ class Exported(nn.Module):
         self.network = network
         self.prototypes = prototypes
         if prototypes is not None:
-            rows = prototypes.scale * torch.from_numpy(prototypes.directions)
+            rows = torch.from_numpy(prototypes.directions)
             self.register_buffer("rows", rows[:, :, None, None])
+            self.register_buffer("biases", torch.from_numpy(prototypes.biases))
 
     def forward(self, photo: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         features = self.network.feature_map(photo)
@@ -65,7 +66,7 @@ class Exported(nn.Module):
         mean = features.mean((2, 3))
         if self.prototypes is not None:
             length = mean.norm(dim=1).clamp_min(1e-12)[:, None, None, None]
-            rows = nn.functional.conv2d(features / length, self.rows) + self.prototypes.bias
+            rows = nn.functional.conv2d(features / length, self.rows, self.biases)
             maps = torch.cat([maps, rows], dim=1)
         return maps.mean((2, 3)), nn.functional.normalize(mean, dim=1), maps
 

@@ -1,12 +1,15 @@
 """Labels known from few pictures: prototypes beside the labels that were trained.
 
-A category too small to be trained on joins as the mean of its pictures' embeddings:
+A category too small to be trained on joins as a discriminant (Fisher's, as in Hastie, Tibshirani
+and Friedman, "The Elements of Statistical Learning", 4.3):
 
-    logit = scale * cos(embedding, prototype) + bias
+    logit = scale * (e . P m - m . P m / 2) + bias
 
-These are imprinted weights (Qi et al., "Low-Shot Learning with Imprinted Weights", CVPR 2018; the
-idea of Snell et al., "Prototypical Networks for Few-shot Learning", NeurIPS 2017). One scale and
-one bias for all of them are chosen so that the trained labels lose almost nothing.
+where e is the embedding, seen from the mean of the trained pictures, m the mean of the category's
+few, drawn towards that mean, and P the inverse of how pictures of one trained label scatter
+(covariance after Ledoit and Wolf, 2004). It is linear in the embedding, and so joins the model as
+one more row, as Qi et al. ("Low-Shot Learning with Imprinted Weights", CVPR 2018) did with cosines.
+One scale and one bias for all of them are chosen so that the trained labels lose almost nothing.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
+from sklearn.covariance import ledoit_wolf
 from sklearn.model_selection import GroupKFold
 from torch import nn
 
@@ -31,7 +35,10 @@ from training.train import Fitted, console, predict
 
 # share of their validation pictures that the trained labels may lose among the 1, 3 and 5 likeliest
 COST = {1: 0.005, 3: 0.005, 5: 0.005}
-SCALES = (8.0, 16.0, 32.0, 64.0)  # from soft to sharp; the logits of trained labels span 5 to 15
+LIKELIHOOD = 0.02  # what their pictures' mean log-likelihood may lose: 2 % of the confidence
+SCALES = (1 / 128, 1 / 64, 1 / 32, 1 / 16)  # from soft to sharp: so little is known of so few
+BIAS_STEP = 1e-4  # of logits: no figure is finer
+CENTRE_WEIGHT = 1  # pictures: how much the centre counts beside a category's own
 FIGURES = {1: "accuracy", 3: "top_3_accuracy", 5: "top_5_accuracy"}
 
 
@@ -41,7 +48,7 @@ class Prototypes:
 
     Attributes:
         labels: knowledge slugs, sorted.
-        directions: float32 (k, d), of unit length.
+        directions, biases: float32 (k, d) and (k,), the scale included.
         metrics: share of right guesses among all labels, each picture judged by prototypes made
             without its source.
         facts: how many pictures and categories, how many of them could be measured, and the cost.
@@ -50,15 +57,36 @@ class Prototypes:
 
     labels: list[str]
     directions: np.ndarray
-    scale: float
-    bias: float
+    biases: np.ndarray
     metrics: dict[str, Estimate]
     facts: dict[str, object]
     valid_logits: np.ndarray
 
     def logits(self, embeddings: np.ndarray) -> np.ndarray:
         """(n, k) for embeddings of unit length (n, d), or means of such over views."""
-        return self.scale * embeddings @ self.directions.T + self.bias
+        return embeddings @ self.directions.T + self.biases
+
+
+@dataclass(frozen=True)
+class Space:
+    """Where the trained pictures lie, and how those of one label scatter.
+
+    Attributes:
+        centre: (d,), their mean.
+        whitener: (d, d); after it pictures of one label scatter alike in all directions.
+    """
+
+    centre: np.ndarray
+    whitener: np.ndarray
+
+    def enter(self, embeddings: np.ndarray) -> np.ndarray:
+        """Whiten embeddings, (n, d)."""
+        return (embeddings - self.centre) @ self.whitener
+
+    def leave(self, means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Directions (k, d) and offsets (k,) that give embeddings the `scores` of these means."""
+        directions = means @ self.whitener.T
+        return directions, -directions @ self.centre - np.square(means).sum(axis=1) / 2
 
 
 @dataclass(frozen=True)
@@ -88,24 +116,28 @@ def find_prototypes(fitted: Fitted) -> Prototypes | None:
         pixels = decoded_pictures(few, fitted.settings.resize, cache)
         answers = _answers(fitted, pixels, np.arange(len(few)))
         valid = _answers(fitted, fitted.data.pixels, fitted.valid)
-    directions = class_means(answers.embeddings, targets, len(labels))
-    directions = directions.astype(np.float16).astype(np.float32)  # as the bundle stores them
-    judged, cosines = leave_one_source_out(answers.embeddings, targets, sources)
+        space = find_space(*_trained_embeddings(fitted))
+    inside = space.enter(answers.embeddings)
+    means = shrunk_means(*sums_and_counts(inside, targets, len(labels)))
+    judged, scores = leave_one_source_out(inside, targets, sources)
     known = fitted.data.targets[fitted.valid]
     none = fitted.data.labels.index(NONE_CATEGORY)
-    valid_cosines = valid.embeddings @ directions.T
+    directions, offsets = space.leave(means)
+    valid_scores = valid.embeddings @ directions.T + offsets
 
-    biases = [choose_bias(fitted.logits, s * valid_cosines, known, none) for s in SCALES]
+    biases = [choose_bias(fitted.logits, s * valid_scores, known, none) for s in SCALES]
     trained = len(fitted.data.labels)
     hits = np.stack([
-        ranks_hit(_joined(answers.logits[judged], s * cosines + b), trained + targets[judged])
+        ranks_hit(_joined(answers.logits[judged], s * scores + b), trained + targets[judged])
         for s, b in zip(SCALES, biases, strict=True)
     ])  # fmt: skip
     if not hits.any():
         console.print("no prototype would be answered at the allowed cost: they are left out")
         return None
     best = best_scale(hits)
-    valid_logits = SCALES[best] * valid_cosines + biases[best]
+    scale, bias = SCALES[best], biases[best]
+    directions, offsets = _as_stored(scale * directions), _as_stored(scale * offsets + bias)
+    valid_logits = valid.embeddings @ directions.T + offsets
     before, after = (
         ranks_hit(fitted.logits, known),
         ranks_hit(_joined(fitted.logits, valid_logits), known),
@@ -114,16 +146,15 @@ def find_prototypes(fitted: Fitted) -> Prototypes | None:
     return Prototypes(
         labels=labels.tolist(),
         directions=directions,
-        scale=SCALES[best],
-        bias=round(biases[best], 4),
+        biases=offsets,
         metrics=_measured(hits, sources[judged]),
         facts={
             "categories": len(labels),
             "pictures": len(few),
             "measured_categories": len(np.unique(targets[judged])),
             "measured_pictures": len(judged),
-            "scale": SCALES[best],
-            "bias": round(biases[best], 4),
+            "scale": scale,
+            "bias": round(bias, 4),
             "cost": {
                 FIGURES[rank]: round(float(share), 4)
                 for rank, share in zip(COST, cost, strict=True)
@@ -131,6 +162,11 @@ def find_prototypes(fitted: Fitted) -> Prototypes | None:
         },
         valid_logits=valid_logits,
     )
+
+
+def _as_stored(numbers: np.ndarray) -> np.ndarray:
+    """Rounded as the bundle stores them, so that what is measured is what ships."""
+    return numbers.astype(np.float16).astype(np.float32)
 
 
 def small_categories(fitted: Fitted) -> list[Picture]:
@@ -168,39 +204,72 @@ def _answers(fitted: Fitted, pixels: np.ndarray, chosen: np.ndarray) -> Answers:
     return Answers(*np.split(both, [len(fitted.data.labels)], axis=1))
 
 
-def class_means(embeddings: np.ndarray, targets: np.ndarray, count: int) -> np.ndarray:
-    """Mean embedding of each class, of unit length, float32 (count, d); zero without a picture."""
-    sums = np.zeros((count, embeddings.shape[1]), np.float32)
-    np.add.at(sums, targets, embeddings)
-    return sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
+def _trained_embeddings(fitted: Fitted) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings and targets of the real pictures that the network was trained on."""
+    data = fitted.data
+    chosen = np.flatnonzero(data.split.is_train[: len(data.real)])  # variants stand behind them
+    return _answers(fitted, data.pixels, chosen).embeddings, data.targets[chosen]
+
+
+def find_space(embeddings: np.ndarray, targets: np.ndarray) -> Space:
+    """The space of pictures of known labels: embeddings (n, d), targets int (n,)."""
+    sums, counts = sums_and_counts(embeddings, targets, int(targets.max()) + 1)
+    residuals = embeddings - (sums / np.maximum(counts, 1)[:, None])[targets]
+    covariance, _ = ledoit_wolf(residuals, assume_centered=True)
+    whitener = np.linalg.cholesky(np.linalg.inv(covariance))
+    return Space(embeddings.mean(axis=0), whitener.astype(np.float32))
+
+
+def sums_and_counts(
+    vectors: np.ndarray, targets: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sum of each class's vectors, (count, d), and their number, (count,)."""
+    sums = np.zeros((count, vectors.shape[1]), np.float32)
+    np.add.at(sums, targets, vectors)
+    return sums, np.bincount(targets, minlength=count)
+
+
+def shrunk_means(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Means drawn towards the centre, (k, d): the fewer the pictures, the more."""
+    return sums / (counts + CENTRE_WEIGHT)[:, None]
+
+
+def scores(vectors: np.ndarray, means: np.ndarray) -> np.ndarray:
+    """Discriminants (n, k) of whitened vectors (n, d) for means (k, d)."""
+    return vectors @ means.T - np.square(means).sum(axis=1) / 2
 
 
 def leave_one_source_out(
-    embeddings: np.ndarray, targets: np.ndarray, sources: np.ndarray
+    vectors: np.ndarray, targets: np.ndarray, sources: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Compare every picture with prototypes made without its source, as if it came from a new one.
 
+    Args:
+        vectors: whitened, (n, d).
+
     Returns:
         int (m,): the pictures whose class has a picture from another source; the others cannot be
-        judged. float (m, classes): their cosines; -1 for a class that has no other source.
+        judged. float (m, classes): their `scores`; -inf for a class that has no other source.
     """
-    count = int(targets.max()) + 1
-    judged, cosines = [], []
+    sums, counts = sums_and_counts(vectors, targets, int(targets.max()) + 1)
+    judged, seen = [], []
     for source in np.unique(sources):
-        inside, outside = np.flatnonzero(sources == source), sources != source
-        remaining = np.bincount(targets[outside], minlength=count) > 0
-        members = inside[remaining[targets[inside]]]
-        means = class_means(embeddings[outside], targets[outside], count)
+        inside = np.flatnonzero(sources == source)
+        own_sums, own_counts = sums_and_counts(vectors[inside], targets[inside], len(counts))
+        remaining = counts - own_counts
+        members = inside[remaining[targets[inside]] > 0]
+        means = shrunk_means(sums - own_sums, remaining)
         judged.append(members)
-        cosines.append(np.where(remaining, embeddings[members] @ means.T, -1))
-    return np.concatenate(judged), np.concatenate(cosines)
+        seen.append(np.where(remaining > 0, scores(vectors[members], means), -np.inf))
+    return np.concatenate(judged), np.concatenate(seen)
 
 
 def choose_bias(logits: np.ndarray, rows: np.ndarray, targets: np.ndarray, none: int) -> float:
     """The largest bias of the rows at which the trained labels lose at most `COST`.
 
-    That holds for deities and for `none` apart, and the area under the ROC curve of `none` stays
-    what it was, to three decimals.
+    That holds for deities and for `none` apart; the area under the ROC curve of `none` stays what
+    it was, to three decimals, and all lose at most `LIKELIHOOD`: rows that hardly ever win would
+    otherwise still take their share of every confidence.
 
     Args:
         logits: of trained labels, (n, labels), on validation pictures.
@@ -209,21 +278,28 @@ def choose_bias(logits: np.ndarray, rows: np.ndarray, targets: np.ndarray, none:
     deities, temperature = targets != none, fit_temperature(logits, targets)
 
     def figures(every: np.ndarray) -> np.ndarray:
-        hits = ranks_hit(every, targets)
-        probability = softmax(every / temperature)[:, none]
+        hits, probabilities = ranks_hit(every, targets), softmax(every / temperature)
         shares = [hits[side].mean(axis=0) for side in (deities, ~deities) if side.any()]
-        return np.append(np.ravel(shares), round(none_auroc(probability, ~deities), 3))
+        own = probabilities[np.arange(len(targets)), targets]
+        likelihood = np.log(np.maximum(own, np.finfo(np.float32).tiny)).mean()
+        auroc = round(none_auroc(probabilities[:, none], ~deities), 3)
+        return np.append(np.ravel(shares), [likelihood, auroc])
 
     allowed = figures(logits)
-    allowed[:-1] -= np.resize(list(COST.values()), len(allowed) - 1)
-    # a row overtakes a picture's own label at this bias: between two of them nothing changes much
-    overtaking = np.sort(logits[np.arange(len(targets)), targets] - rows.max(axis=1))[::-1]
-    low, high = 0, len(overtaking) - 1
-    while low < high:  # figures fall as the bias rises, but for small waves of the last one
-        middle = (low + high) // 2
-        fits = np.nan_to_num(figures(_joined(logits, rows + overtaking[middle] - 1e-4)), nan=1.0)
-        low, high = (low, middle) if (fits >= np.nan_to_num(allowed)).all() else (middle + 1, high)
-    return float(overtaking[low] - 1e-4)
+    allowed[:-2] -= np.resize(list(COST.values()), len(allowed) - 2)
+    allowed[-2] -= LIKELIHOOD
+
+    def fits(bias: float) -> bool:
+        now = figures(_joined(logits, rows + bias))
+        return bool((np.nan_to_num(now, nan=1.0) >= np.nan_to_num(allowed)).all())
+
+    # with this bias a row overtakes a picture's own label; with much less it is out of the race
+    overtaking = logits[np.arange(len(targets)), targets] - rows.max(axis=1)
+    low, high = float(overtaking.min() - 100 * temperature), float(overtaking.max())
+    while high - low > BIAS_STEP:  # figures fall as the bias rises, but for small waves
+        middle = (low + high) / 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
 
 
 def ranks_hit(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:

@@ -10,16 +10,20 @@ import torch
 from PIL import Image
 
 from ideitify.bundle import verify_bundle
-from ideitify.recognizer import Recognizer
+from ideitify.recognizer import Recognizer, softmax
 from training import prototypes
+from training.calibrate import fit_temperature
 from training.export import Exported, export_bundle, rounded
 from training.prototypes import (
     Prototypes,
     best_scale,
     choose_bias,
-    class_means,
+    find_space,
     leave_one_source_out,
     ranks_hit,
+    scores,
+    shrunk_means,
+    sums_and_counts,
 )
 from training.settings import FitSettings
 from training.train import fit
@@ -79,8 +83,8 @@ def test_a_small_category_is_answered_by_the_bundle_with_an_exact_map(
     found = prototypes.find_prototypes(rounded(fitted))
     paths = sorted((dataset / "images" / "krishna").iterdir())
     for answer in Recognizer(tmp_path / "bundle").recognize_many(paths):
-        (cosine_logit,) = found.logits(answer.embedding[None])[0]
-        assert answer.activation_maps[-1].mean() == pytest.approx(cosine_logit, abs=1e-3)
+        (own_logit,) = found.logits(answer.embedding[None])[0]
+        assert answer.activation_maps[-1].mean() == pytest.approx(own_logit, abs=1e-3)
 
 
 def test_prototypes_can_be_left_out(fitted) -> None:
@@ -91,33 +95,55 @@ def test_prototypes_can_be_left_out(fitted) -> None:
         object.__setattr__(fitted, "settings", FitSettings.model_validate(TINY))
 
 
-def test_the_model_gives_every_prototype_its_cosine(fitted) -> None:
+def test_the_model_gives_every_prototype_its_logit(fitted) -> None:
     rng = np.random.default_rng(0)
     directions = rng.normal(size=(5, fitted.network.head.in_features)).astype(np.float32)
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    few = Prototypes([*"abcde"], directions, 16.0, -3.0, {}, {}, np.empty((0, 5)))
+    biases = rng.normal(size=5).astype(np.float32)
+    few = Prototypes([*"abcde"], directions, biases, {}, {}, np.empty((0, 5)))
     with torch.no_grad():
         logits, embedding, maps = Exported(fitted.network, few).eval()(torch.rand(2, 3, 64, 64))
         trained, _, _ = Exported(fitted.network).eval()(torch.rand(2, 3, 64, 64))
     assert logits.shape == (2, trained.shape[1] + 5)
-    expected = 16 * embedding.numpy() @ directions.T - 3
-    np.testing.assert_allclose(logits[:, -5:].numpy(), expected, atol=1e-4)
+    np.testing.assert_allclose(logits[:, -5:].numpy(), few.logits(embedding.numpy()), atol=1e-4)
     np.testing.assert_allclose(maps.mean((2, 3)).numpy(), logits.numpy(), atol=1e-5)
 
 
 def test_a_picture_is_judged_without_pictures_of_its_source() -> None:
-    embeddings = np.eye(4, dtype=np.float32)[[0, 1, 2, 3]]
+    vectors = 2 * np.eye(4, dtype=np.float32)
     targets, sources = np.array([0, 0, 1, 2]), np.array(["a", "b", "a", "b"])
-    judged, cosines = leave_one_source_out(embeddings, targets, sources)
+    judged, seen = leave_one_source_out(vectors, targets, sources)
     assert judged.tolist() == [0, 1]  # classes 1 and 2 have one source alone
-    # picture 0 (source a) sees class 0 as picture 1, class 2 as picture 3, and no class 1
-    assert cosines[0].tolist() == [0, -1, 0]
-    assert cosines[1].tolist() == [0, 0, -1]
+    # picture 0 (source a) sees class 0 as half of picture 1, class 2 as half of 3, and no class 1
+    assert seen[0].tolist() == [-0.5, -np.inf, -0.5]
+    assert seen[1].tolist() == [-0.5, -0.5, -np.inf]
 
 
-def test_class_means_have_unit_length_and_an_empty_class_is_zero() -> None:
-    means = class_means(np.array([[1, 0], [0, 1]], np.float32), np.array([0, 0]), 2)
-    np.testing.assert_allclose(means, [[0.5**0.5, 0.5**0.5], [0, 0]], atol=1e-6)
+def test_means_are_drawn_towards_the_centre_and_an_empty_class_is_there() -> None:
+    vectors = np.array([[2, 0], [0, 2], [4, 0]], np.float32)
+    means = shrunk_means(*sums_and_counts(vectors, np.array([0, 0, 2]), 3))
+    np.testing.assert_allclose(means, [[2 / 3, 2 / 3], [0, 0], [2, 0]])
+
+
+def test_the_space_makes_scatter_alike_and_its_rows_give_the_discriminants() -> None:
+    rng = np.random.default_rng(0)
+    targets = np.arange(4000) % 4
+    spread = np.array([0.5, 1.0, 2.0, 3.0], np.float32)
+    vectors = (rng.normal(size=(4000, 4)) * spread + 5 * targets[:, None]).astype(np.float32)
+    space = find_space(vectors, targets)
+    inside = space.enter(vectors)
+    np.testing.assert_allclose(inside.mean(axis=0), 0, atol=1e-3)
+    np.testing.assert_allclose(inside[targets == 2].std(axis=0), 1, atol=0.1)
+
+    means = shrunk_means(*sums_and_counts(inside, targets, 4))
+    directions, offsets = space.leave(means)
+    expected = scores(inside, means)
+    np.testing.assert_allclose(vectors @ directions.T + offsets, expected, rtol=1e-3, atol=0.5)
+    assert (expected.argmax(axis=1) == targets).mean() > 0.99
+
+
+def likelihood(logits: np.ndarray, targets: np.ndarray, temperature: float) -> float:
+    """Mean log-likelihood."""
+    return float(np.log(softmax(logits / temperature)[np.arange(len(targets)), targets]).mean())
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -130,15 +156,35 @@ def test_the_bias_costs_no_more_than_allowed_and_a_larger_one_would(seed: int) -
     bias = choose_bias(logits, rows, targets, none=7)
     deities = targets != 7
 
+    temperature = fit_temperature(logits, targets)
+
     def lost(extra: float) -> np.ndarray:
+        """What is lost, in multiples of what may be."""
         every = np.concatenate([logits, rows + bias + extra], axis=1)
-        return np.stack([
+        ranks = np.stack([
             (ranks_hit(logits, targets)[side].mean(0) - ranks_hit(every, targets)[side].mean(0))
             for side in (deities, ~deities)
         ])  # fmt: skip
+        confidence = likelihood(logits, targets, temperature) - likelihood(
+            every, targets, temperature
+        )
+        return np.append(ranks / 0.005, confidence / 0.02)
 
-    assert (lost(0) <= 0.005 + 1e-9).all()
-    assert (lost(1) > 0.005).any()
+    assert (lost(0) <= 1 + 1e-6).all()
+    assert (lost(1) > 1).any()
+
+
+def test_rows_that_never_win_may_not_eat_the_confidence() -> None:
+    targets = np.arange(400) % 8
+    logits = np.full((400, 8), -5.0)
+    logits[np.arange(400), targets] = 5
+    logits[::9] = np.roll(logits[::9], 1, axis=1)  # some errors, else no temperature fits
+    rows = np.zeros((400, 500))
+    bias = choose_bias(logits, rows, targets, none=7)
+    every = np.concatenate([logits, rows + bias], axis=1)
+    temperature = fit_temperature(logits, targets)
+    share = softmax(every / temperature)[:, 8:].sum(axis=1).mean()
+    assert 0 < share < 0.025
 
 
 def test_the_scale_that_answers_most_is_taken() -> None:
