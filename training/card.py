@@ -72,11 +72,11 @@ licences: {licenses}. The pictures are not part of this model's folder and are n
 FEW = """
 ### Known from few pictures
 
-{categories} categories with too few pictures to be trained ({pictures} pictures) are compared by
-the mean of their embeddings. The rows "few pictures" above measure that on the {measured_pictures}
-pictures of {measured_categories} of them that have another source to be made from: each is judged
-among all labels by prototypes without its own source. The others cannot be measured. What this
-costs the trained deities on validation: {cost}.
+{categories} categories with too few pictures to be trained ({pictures} pictures) are told by a
+linear discriminant from the mean of their embeddings. The rows "few pictures" above measure that on
+the {measured_pictures} pictures of {measured_categories} of them that have another source to be
+made from: each is judged among all labels by prototypes without its own source. The others cannot
+be measured. What this costs the trained deities on validation: {cost}.
 """
 
 

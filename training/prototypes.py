@@ -119,7 +119,7 @@ def find_prototypes(fitted: Fitted) -> Prototypes | None:
         space = find_space(*_trained_embeddings(fitted))
     inside = space.enter(answers.embeddings)
     means = shrunk_means(*sums_and_counts(inside, targets, len(labels)))
-    judged, scores = leave_one_source_out(inside, targets, sources)
+    judged, judged_scores = leave_one_source_out(inside, targets, sources)
     known = fitted.data.targets[fitted.valid]
     none = fitted.data.labels.index(NONE_CATEGORY)
     directions, offsets = space.leave(means)
@@ -128,7 +128,7 @@ def find_prototypes(fitted: Fitted) -> Prototypes | None:
     biases = [choose_bias(fitted.logits, s * valid_scores, known, none) for s in SCALES]
     trained = len(fitted.data.labels)
     hits = np.stack([
-        ranks_hit(_joined(answers.logits[judged], s * scores + b), trained + targets[judged])
+        ranks_hit(_joined(answers.logits[judged], s * judged_scores + b), trained + targets[judged])
         for s, b in zip(SCALES, biases, strict=True)
     ])  # fmt: skip
     if not hits.any():
@@ -138,11 +138,6 @@ def find_prototypes(fitted: Fitted) -> Prototypes | None:
     scale, bias = SCALES[best], biases[best]
     directions, offsets = _as_stored(scale * directions), _as_stored(scale * offsets + bias)
     valid_logits = valid.embeddings @ directions.T + offsets
-    before, after = (
-        ranks_hit(fitted.logits, known),
-        ranks_hit(_joined(fitted.logits, valid_logits), known),
-    )
-    cost = (before.astype(float) - after)[known != none].mean(axis=0)
     return Prototypes(
         labels=labels.tolist(),
         directions=directions,
@@ -155,13 +150,17 @@ def find_prototypes(fitted: Fitted) -> Prototypes | None:
             "measured_pictures": len(judged),
             "scale": scale,
             "bias": round(bias, 4),
-            "cost": {
-                FIGURES[rank]: round(float(share), 4)
-                for rank, share in zip(COST, cost, strict=True)
-            },
+            "cost": _cost(fitted.logits, valid_logits, known, none),
         },
         valid_logits=valid_logits,
     )
+
+
+def _cost(logits: np.ndarray, rows: np.ndarray, targets: np.ndarray, none: int) -> dict[str, float]:
+    """Share of the trained deities' pictures that are lost among the likeliest to the rows."""
+    before, after = ranks_hit(logits, targets), ranks_hit(_joined(logits, rows), targets)
+    lost = (before.astype(float) - after)[targets != none].mean(axis=0)
+    return {FIGURES[rank]: round(float(share), 4) for rank, share in zip(COST, lost, strict=True)}
 
 
 def _as_stored(numbers: np.ndarray) -> np.ndarray:
