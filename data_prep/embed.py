@@ -27,7 +27,7 @@ from data_prep.state import FOLDER_NAME, write_atomically
 from data_prep.table import Table
 from ideitify.bundle import MANIFEST_NAME, BundleError, read_manifest, sha256_of
 from ideitify.dataset import NONE_CATEGORY
-from ideitify.engine import Engine, run
+from ideitify.engine import Engine, one_by_one, run
 from ideitify.hub import bundle_folder
 from ideitify.photo import PhotoError
 from ideitify.recognizer import Answer, Recognizer
@@ -97,7 +97,10 @@ def embed(
         logger.info("embedding %d pictures", len(key_of))
     tasks = (Task(source, paths) for paths in _batches(key_of, PICTURES_PER_TASK))
     block: dict[str, np.ndarray] = {}
-    for task, rows in run(tasks, embed_task, engine=engine, workers=workers, address=address):
+    done = run(
+        tasks, embed_task, engine=engine, workers=workers, address=address, instead=_one_by_one
+    )
+    for task, rows in done:
         read = zip(task.paths, rows, strict=True)
         block |= {key_of[path]: row for path, row in read if row is not None}
         if len(block) >= PICTURES_PER_FILE:
@@ -121,6 +124,13 @@ def embed_task(task: Task) -> list[np.ndarray | None]:
     labels = list(recognizer.labels)
     answers = recognizer.recognize_many(task.paths, top=len(labels))
     return [None if isinstance(a, PhotoError) else _row(a, labels) for a in answers]
+
+
+def _one_by_one(task: Task) -> list[np.ndarray | None]:
+    """Where a worker died: each picture in a process of its own; which dies again is unreadable."""
+    tasks = [Task(task.bundle, (path,)) for path in task.paths]
+    unreadable: list[np.ndarray | None] = [None]
+    return [row for (row,) in one_by_one(tasks, embed_task, lambda _: unreadable)]
 
 
 @dataclass(frozen=True)

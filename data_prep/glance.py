@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from ideitify.engine import run
+from ideitify.engine import one_by_one, run
 from ideitify.perceptual_hash import perceptual_hash
 from ideitify.photo import PhotoError, open_photo
 
@@ -73,7 +73,7 @@ def glances(table: Table, names: Iterable[str], **where: Any) -> dict[str, Glanc
     ]
     return {
         name_of[path]: seen
-        for task, looks in run(tasks, glance_task, **where)
+        for task, looks in run(tasks, glance_task, instead=_one_by_one, **where)
         for path, seen in zip(task, looks, strict=True)
     }
 
@@ -82,6 +82,13 @@ def glance_task(paths: tuple[str, ...]) -> list[Glance | None]:
     """Look at pictures; None for one that cannot be read."""
     cv2.setNumThreads(1)  # there are as many processes as processors
     return [_glance_or_none(path) for path in paths]
+
+
+def _one_by_one(paths: tuple[str, ...]) -> list[Glance | None]:
+    """Where a worker died: each picture in a process of its own; which dies again is unreadable."""
+    unreadable: list[Glance | None] = [None]
+    looks = one_by_one([(path,) for path in paths], glance_task, lambda _: unreadable)
+    return [look for (look,) in looks]
 
 
 def fill_hashes(table: Table, **where: Any) -> None:

@@ -24,7 +24,8 @@ from data_prep.decode import Pixels, Task, measure_task
 from data_prep.looks import MARK_SIDE
 from data_prep.state import FOLDER_NAME, stamp
 from data_prep.table import Table
-from ideitify.engine import Engine, run
+from ideitify.engine import Engine, one_by_one, run
+from ideitify.photo import PhotoError
 
 VERSION = 3  # of the measures: another number empties the cache
 PICTURES_PER_TASK = 32  # enough that sending a task costs nothing against doing it
@@ -52,7 +53,14 @@ def measure(
         found = _known(cache, stamps)
         missing = [name for name in stamps if name not in found]
         tasks = list(_tasks(table, missing))
-        results = run(tasks, measure_task, engine=engine, workers=workers, address=address)
+        results = run(
+            tasks,
+            measure_task,
+            engine=engine,
+            workers=workers,
+            address=address,
+            instead=_one_by_one,
+        )
         for task, seen in _progress(results, len(tasks)):
             names = [name for name, _ in task]
             found |= {name: pixels for name, (pixels, _) in zip(names, seen, strict=True)}
@@ -73,6 +81,14 @@ def signatures(table: Table, names: Iterable[str]) -> Iterator[np.ndarray]:
             if row is None:
                 raise KeyError(name)
             yield np.frombuffer(row[0], np.uint8).reshape(MARK_SIDE, MARK_SIDE)
+
+
+def _one_by_one(task: Task) -> list[tuple[Pixels, bytes]]:
+    """Where a worker died: each picture in a process of its own, which tells the one it died of."""
+    fatal = PhotoError("fatal")
+    refused = Pixels(fatal.reason, str(fatal)), b""
+    seen = one_by_one([(picture,) for picture in task], measure_task, lambda _: [refused])
+    return [picture for (picture,) in seen]
 
 
 def _record(pixels: Pixels) -> dict[str, object]:

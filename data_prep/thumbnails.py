@@ -14,7 +14,7 @@ from PIL import Image
 from data_prep.embed import content_keys
 from data_prep.state import FOLDER_NAME
 from data_prep.table import Table
-from ideitify.engine import run
+from ideitify.engine import one_by_one, run
 from ideitify.photo import PhotoError, open_photo
 
 SIDE = 144  # pixels of the long side: 72 on a phone's screen, where pixels are half as large
@@ -47,7 +47,7 @@ def thumbnails(table: Table, names: Iterable[str], **where: Any) -> dict[str, st
     ]
     starts = range(0, len(missing), PICTURES_PER_TASK)
     tasks = [tuple(missing[start : start + PICTURES_PER_TASK]) for start in starts]
-    for _ in run(tasks, make_thumbnails, **where):
+    for _ in run(tasks, make_thumbnails, instead=_one_by_one, **where):
         pass
     return {name: _address(path) for name, path in kept.items()}
 
@@ -62,6 +62,11 @@ def make_thumbnails(task: Task) -> None:
         partial = Path(f"{target}.{os.getpid()}.partial")
         partial.write_bytes(content)
         partial.replace(target)
+
+
+def _one_by_one(task: Task) -> None:
+    """Where a worker died: each picture in a process of its own; which dies again has none."""
+    one_by_one([(pair,) for pair in task], make_thumbnails, lambda _: None)
 
 
 def _thumbnail(path: str) -> bytes:

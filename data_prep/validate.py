@@ -39,6 +39,7 @@ REASONS = {  # why a photo is refused -> reason; others are no image at all
     "too_large": "more bytes than IDEITIFY_MAX_BYTES",
     "too_many_pixels": "more pixels than IDEITIFY_MAX_PIXELS",
     "too_many_frames": "more frames than IDEITIFY_MAX_FRAMES",
+    "fatal": "ends the program that opens it",
 }
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -37,6 +37,7 @@ def run(
     engine: Engine = "local",
     workers: int | None = None,
     address: str | None = None,
+    instead: Callable[[Item], Result] | None = None,
 ) -> Iterator[tuple[Item, Result]]:
     """Apply `work` to every item in parallel; yields (item, result) as they are done.
 
@@ -47,6 +48,8 @@ def run(
             the project, its libraries and the pictures at the same paths as this machine.
         workers: processes, or Ray tasks at a time; as many as there are CPUs by default.
         address: of the Ray cluster; by default the one that Ray finds.
+        instead: done here for the items that were at work when a process of the pool died, which
+            is an error otherwise; `one_by_one` finds the one that it died of.
 
     Raises:
         EngineError: no such cluster, Ray is not installed, or workers died.
@@ -55,25 +58,79 @@ def run(
     """
     if engine == "ray":
         return _run_on_ray(items, work, workers, address)
-    return _run_here(items, work, workers or os.cpu_count() or 1)
+    return _run_here(items, work, workers or os.cpu_count() or 1, instead)
+
+
+def one_by_one(
+    items: Sequence[Item], work: Callable[[Item], Result], instead: Callable[[Item], Result]
+) -> list[Result]:
+    """Apply `work` to each item alone in a process, and `instead` to one that the process dies of.
+
+    Raises:
+        EngineError: not even a process with nothing to do lives.
+    """
+    results: list[Result] = []
+    while len(results) < len(items):
+        with processes(1) as pool:
+            pool.submit(int).result()
+            try:
+                for item in items[len(results) :]:
+                    results.append(pool.submit(work, item).result())
+            except BrokenProcessPool:
+                results.append(instead(items[len(results)]))
+    return results
 
 
 def _run_here(
-    items: Iterable[Item], work: Callable[[Item], Result], workers: int
+    items: Iterable[Item],
+    work: Callable[[Item], Result],
+    workers: int,
+    instead: Callable[[Item], Result] | None,
 ) -> Iterator[tuple[Item, Result]]:
     if workers == 1:
         yield from ((item, work(item)) for item in items)
         return
     remaining = iter(items)
-    waiting: dict[Future[Result], Item] = {}
-    with processes(workers) as pool:
-        while True:
-            for item in islice(remaining, (1 + AHEAD) * workers - len(waiting)):
-                waiting[pool.submit(work, item)] = item
-            if not waiting:
+    while True:
+        waiting: dict[Future[Result], Item] = {}
+        with processes(workers) as pool:
+            try:
+                yield from _run_in_pool(pool, remaining, work, (1 + AHEAD) * workers, waiting)
                 return
-            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                yield waiting.pop(future), future.result()
+            except BrokenProcessPool:
+                if instead is None:
+                    raise
+        for item in waiting.values():
+            yield item, instead(item)
+
+
+def _run_in_pool(
+    pool: ProcessPoolExecutor,
+    remaining: Iterator[Item],
+    work: Callable[[Item], Result],
+    most: int,
+    waiting: dict[Future[Result], Item],
+) -> Iterator[tuple[Item, Result]]:
+    """At most so many at a time; `waiting` holds those that were taken and not yet given back."""
+    while True:
+        for item in islice(remaining, most - len(waiting)):
+            waiting[_submit(pool, work, item)] = item
+        if not waiting:
+            return
+        for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+            result = future.result()
+            yield waiting.pop(future), result
+
+
+def _submit(
+    pool: ProcessPoolExecutor, work: Callable[[Item], Result], item: Item
+) -> Future[Result]:
+    try:
+        return pool.submit(work, item)
+    except BrokenProcessPool as error:  # told with the item's turn, so that the item is not lost
+        future: Future[Result] = Future()
+        future.set_exception(error)
+        return future
 
 
 @contextmanager

@@ -7,9 +7,10 @@ from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from ideitify.engine import processes
+from ideitify.engine import one_by_one
 from ideitify.photo import PhotoError
 from ideitify.settings import Settings
 from scraper.look import Look, look_at
@@ -74,18 +75,15 @@ class Lookers:
         try:
             return looking.future.result()
         except BrokenProcessPool:
-            return self._one_by_one(looking.pictures)
+            return one_by_one(looking.pictures, partial(_look_at_one, self._limits), _refuse)
 
-    def _one_by_one(self, pictures: Sequence[Picture]) -> list[Look | PhotoError]:
-        looks: list[Look | PhotoError] = []
-        while len(looks) < len(pictures):
-            with processes(1) as pool:
-                pool.submit(look_at, [], self._limits).result()
-                try:
-                    for picture in pictures[len(looks) :]:
-                        looks += pool.submit(look_at, [picture], self._limits).result()
-                except BrokenProcessPool:
-                    path, _ = pictures[len(looks)]
-                    path.unlink(missing_ok=True)
-                    looks.append(PhotoError("fatal"))
-        return looks
+
+def _look_at_one(limits: Settings, picture: Picture) -> Look | PhotoError:
+    (look,) = look_at([picture], limits)
+    return look
+
+
+def _refuse(picture: Picture) -> PhotoError:
+    path, _ = picture
+    path.unlink(missing_ok=True)
+    return PhotoError("fatal")

@@ -28,3 +28,19 @@ def csv_limit() -> Iterator[None]:
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A valid bundle to look at, not to change; `tests.tiny.write_bundle` writes one to spoil."""
     return write_bundle(tmp_path_factory.mktemp("bundle") / "tiny")
+
+
+@pytest.fixture
+def flawed_decoder(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Processes started from now on have a decoder of GIF that ends them, as a flaw in C would."""
+    folder = tmp_path_factory.mktemp("python")
+    (folder / "sitecustomize.py").write_text(
+        "import os, signal\n"
+        "from PIL import GifImagePlugin\n"
+        "def end(image):\n"
+        "    os.kill(os.getpid(), signal.SIGSEGV)\n"
+        "GifImagePlugin.GifImageFile._open = end\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(folder))

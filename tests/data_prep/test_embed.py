@@ -40,6 +40,16 @@ def test_several_processes_give_the_same_as_one(table: Table, tiny_bundle: Path)
     np.testing.assert_allclose(several.embeddings, one.embeddings, atol=1e-3)
 
 
+@pytest.mark.usefixtures("flawed_decoder")
+def test_a_picture_that_ends_the_process_is_not_known_and_the_others_are(
+    table: Table, tiny_bundle: Path
+) -> None:
+    table.path("images/zeus/2.jpg").write_bytes(b"GIF89a" + bytes(100))
+    seen = embed(table, tiny_bundle, workers=2)
+    unknown = table.rows.index[~seen.known]
+    assert list(unknown) == ["images/zeus/2.jpg"]
+
+
 def test_a_picture_is_opened_once_for_all_runs(table: Table, tiny_bundle: Path) -> None:
     before = embed(table, tiny_bundle, workers=1).embeddings
     for name in table.rows.index:

@@ -67,3 +67,12 @@ def test_a_missing_picture_has_no_glance(tmp_path: Path) -> None:
         glances(table, ["images/zeus/a.jpg", "images/zeus/b.jpg"], workers=1)["images/zeus/b.jpg"]
         is None
     )
+
+
+@pytest.mark.usefixtures("flawed_decoder")
+def test_a_picture_that_ends_the_process_cannot_be_read_and_the_others_can(tmp_path: Path) -> None:
+    table = save_dataset(tmp_path, {f"zeus/{seed}.jpg": scene(seed) for seed in range(4)})
+    names = [str(name) for name in table.rows.index]
+    table.path(names[2]).write_bytes(b"GIF89a" + bytes(100))
+    looks = glances(table, names, workers=2)
+    assert [name for name, look in looks.items() if look is None] == [names[2]]

@@ -32,6 +32,14 @@ def test_the_table_s_order_with_facts_and_measures(table: Table) -> None:
     assert (seen["entropy"].drop(seen.index[1]) > 1).all()
 
 
+@pytest.mark.usefixtures("flawed_decoder")
+def test_a_picture_that_ends_the_process_is_refused_and_the_others_are_kept(table: Table) -> None:
+    (table.folder / "images" / NAMES[3]).write_bytes(b"GIF89a" + bytes(100))
+    seen = measure(table, workers=2)
+    assert list(seen["refusal"]) == ["", "", "", "fatal", ""]
+    assert (seen["entropy"].drop(seen.index[3]) > 1).all()
+
+
 def test_what_is_known_is_not_opened_again(table: Table) -> None:
     first = measure(table, workers=1)
     for name in NAMES:  # what is no picture any more, under the size and time that are known

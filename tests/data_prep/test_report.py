@@ -138,3 +138,9 @@ def test_it_is_made_again_only_when_something_changed(folder: Path) -> None:
     append_decisions(folder, [Decision("2025-06-02T10:00:00.000Z", "Asha", name, "undo")])
     (again,) = run_steps(folder, [step])
     assert again.reason == "the files changed"
+
+
+def test_a_folder_of_which_nothing_is_kept_yet_has_a_report(tmp_path: Path) -> None:
+    write_dataset(tmp_path, {"status": "review", "reject_reason": "no deity"})
+    list(run_steps(tmp_path, [find_step("report")]))
+    assert "0 kept" in (tmp_path / REPORT_NAME).read_text()

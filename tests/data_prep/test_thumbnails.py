@@ -4,6 +4,7 @@ import base64
 import io
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from data_prep.thumbnails import SIDE, thumbnails
@@ -31,6 +32,15 @@ def test_one_that_cannot_be_read_gets_none(tmp_path: Path) -> None:
     (tmp_path / broken).write_bytes(b"no picture")
     (tmp_path / gone).unlink()
     assert thumbnails(table, [broken, gone], workers=1) == {broken: "", gone: ""}
+
+
+@pytest.mark.usefixtures("flawed_decoder")
+def test_one_that_ends_the_process_gets_none_and_the_others_theirs(tmp_path: Path) -> None:
+    table = write_dataset(tmp_path, {}, {}, {})
+    fatal = table.rows.index[1]
+    (tmp_path / fatal).write_bytes(b"GIF89a" + bytes(100))
+    small = thumbnails(table, table.rows.index, workers=2)
+    assert [name for name, address in small.items() if not address] == [fatal]
 
 
 def test_they_are_made_once_for_each_content(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ideitify.engine import EngineError, run
+from ideitify.engine import EngineError, one_by_one, run
 from ideitify.photo import PhotoError
 from tests.ray_cluster import two_nodes
 
@@ -87,6 +87,15 @@ def test_an_error_of_the_work_arrives_as_it_was_raised(workers: int) -> None:
 def test_a_worker_that_dies_is_told_in_a_sentence() -> None:
     with pytest.raises(EngineError, match="use fewer workers"):
         list(run(range(10), die_at_three, workers=2))
+
+
+def test_an_item_that_workers_die_of_takes_none_along() -> None:
+    def alone(number: int) -> int:
+        (result,) = one_by_one([number], die_at_three, lambda _: -1)
+        return result
+
+    done = dict(run(range(10), die_at_three, workers=2, instead=alone))
+    assert done == {number: number if number != 3 else -1 for number in range(10)}
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:

@@ -18,23 +18,6 @@ from tests.scraper.museum import Museum, picture
 
 LIMITS = Settings(max_bytes=10**6)
 FATAL = b"GIF89a" + bytes(100)
-FLAWED_DECODER = """
-import os, signal
-from PIL import GifImagePlugin
-
-def end(image):
-    os.kill(os.getpid(), signal.SIGSEGV)
-
-GifImagePlugin.GifImageFile._open = end
-"""
-
-
-@pytest.fixture
-def flawed_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes started from now on have a decoder of GIF that ends them, as a flaw in C would."""
-    (tmp_path / "python").mkdir()
-    (tmp_path / "python/sitecustomize.py").write_text(FLAWED_DECODER)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "python"))
 
 
 @pytest.mark.usefixtures("flawed_decoder")
