@@ -164,7 +164,7 @@ def _cost(logits: np.ndarray, rows: np.ndarray, targets: np.ndarray, none: int) 
 
 
 def _as_stored(numbers: np.ndarray) -> np.ndarray:
-    """Rounded as the bundle stores them, so that what is measured is what ships."""
+    """Rounded to half precision, as the bundle stores large weights: what is measured ships."""
     return numbers.astype(np.float16).astype(np.float32)
 
 

@@ -137,7 +137,7 @@ def test_the_space_makes_scatter_alike_and_its_rows_give_the_discriminants() -> 
     means = shrunk_means(*sums_and_counts(inside, targets, 4))
     directions, offsets = space.leave(means)
     expected = scores(inside, means)
-    np.testing.assert_allclose(vectors @ directions.T + offsets, expected, rtol=1e-3, atol=0.5)
+    np.testing.assert_allclose(vectors @ directions.T + offsets, expected, rtol=1e-3, atol=0.01)
     assert (expected.argmax(axis=1) == targets).mean() > 0.99
 
 
