@@ -78,10 +78,17 @@ def fit(
     synthetic: Annotated[
         Path | None, typer.Option(help="folder of synthesize, to train on as well")
     ] = None,
+    teacher: Annotated[
+        Path | None, typer.Option(help="run folder of a finished fit, whose answers are learned")
+    ] = None,
+    teacher_backbone: Annotated[
+        str | None, typer.Option(help="as given to that fit, where it was a weights file")
+    ] = None,
 ) -> None:
     """Fine-tune, validate by source, calibrate and export a bundle."""
     from training.distributed import is_main
     from training.export import export_bundle
+    from training.finished import load_teacher
     from training.record import add_to_record
     from training.settings import load_settings
     from training.train import console
@@ -95,6 +102,7 @@ def fit(
         chosen = load_settings(settings, flags)
         console.print_json(chosen.model_dump_json())
         run = run or Path("runs") / out.name
+        learned = load_teacher(teacher, teacher_backbone) if teacher else None
         with ExitStack() as stack:
             trackers = []
             if wandb and is_main():
@@ -103,7 +111,7 @@ def fit(
                 trackers.append(stack.enter_context(WandbRun(run, data, project)))
             fitted = train(
                 data, backbone, run, chosen,
-                resume=resume, synthetic=synthetic, callbacks=trackers,
+                resume=resume, synthetic=synthetic, teacher=learned, callbacks=trackers,
             )  # fmt: skip
             if not is_main():
                 return

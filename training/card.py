@@ -124,6 +124,12 @@ def _notes(training: dict[str, Any]) -> str:
             f"\n{made} machine-made variants of training pictures were trained on as well; no "
             "figure is measured on them.\n"
         )
+    if teacher := training.get("teacher"):
+        notes += (
+            f"\nWhat was learned is {training['settings']['teacher_share']:.0%} the answer of "
+            f"another network to the same crops, the rest the label: `{teacher}`, trained on the "
+            "same pictures.\n"
+        )
     if training["epochs"] < training["settings"]["epochs"]:
         notes += (
             f"\nThe training was broken off after {training['epochs']} of "

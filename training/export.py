@@ -147,7 +147,9 @@ def export_bundle(fitted: Fitted, out: Path, name: str) -> Manifest:
 def rounded(fitted: Fitted) -> Fitted:
     """The network as it will be stored, and what it then says of the validation pictures."""
     weights = round_to_half(copy.deepcopy(fitted.network)).state_dict()
-    return validate(weights, fitted.data, fitted.backbone, fitted.settings, fitted.epochs)
+    return validate(
+        weights, fitted.data, fitted.backbone, fitted.settings, fitted.epochs, fitted.teacher
+    )
 
 
 def write_bundle(
@@ -225,6 +227,7 @@ def _manifest(
                 "license": backbone.license,
                 "origin": backbone.origin,
             },
+            "teacher": fitted.teacher,
             "settings": settings.model_dump(mode="json"),
             "epochs": fitted.epochs,
             "versions": {p: version(p) for p in ("torch", "fastai", "timm", "onnx")},

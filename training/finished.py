@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from ideitify.bundle import InputSpec, Manifest
+from ideitify.bundle import InputSpec, Manifest, sha256_of
 from ideitify.photo import open_photo
 from ideitify.recognizer import fit_square
 from training.allocator import keep_freed_memory
 from training.backbone import Backbone, BackboneError, find_backbone
 from training.data import valid_transform
+from training.distill import Teacher
 from training.halving import round_to_half
 from training.network import Network
 from training.settings import FitSettings
@@ -105,13 +106,37 @@ def load_fitted(
     backbone = _backbone(known["backbone"], backbone_name)
     settings = FitSettings.model_validate(known["settings"])
     pictures = load_training_data(data, settings, cache, synthetic=synthetic)
-    if changed := changed_facts(known, run_facts(backbone, pictures, settings)):
+    teacher = known.get("teacher")
+    facts = run_facts(backbone, pictures, settings, teacher=teacher)
+    if changed := changed_facts(known, facts):
         raise RunError(
             f"{run} was trained on other pictures ({' and '.join(changed)} differ); name the "
             "folders that fit was given with --data and --synthetic"
         )
     with _checkpoint(run, backbone) as state:
-        return validate(state["average"], pictures, backbone, settings, state["epoch"])
+        return validate(
+            state["average"], pictures, backbone, settings, state["epoch"],
+            teacher["backbone"] if teacher else None,
+        )  # fmt: skip
+
+
+def load_teacher(run: Path, backbone_name: str | None = None) -> Teacher:
+    """A finished run, to learn from.
+
+    Args:
+        run: its folder.
+        backbone_name: as it was given to its `fit`; needed where that was a weights file.
+
+    Raises:
+        RunError: no finished run there, or its backbone is not found.
+    """
+    facts = _read_facts(run)
+    backbone = _backbone(facts["backbone"], backbone_name, option="--teacher-backbone")
+    with _checkpoint(run, backbone) as state:
+        weights = state["average"]
+        network = Network(backbone, len(weights["head.bias"]), dropout=0, pretrained=False)
+        network.load_state_dict(weights)
+    return Teacher(network, backbone, facts, sha256_of(run / CHECKPOINT_NAME))
 
 
 def _read_facts(run: Path) -> dict[str, Any]:
@@ -119,7 +144,8 @@ def _read_facts(run: Path) -> dict[str, Any]:
     if not facts.is_file() or not (run / CHECKPOINT_NAME).is_file():
         raise RunError(
             f"{run} is not the folder of a run: it has no {SETTINGS_NAME} or no "
-            f"{CHECKPOINT_NAME}; name the right one with --run"
+            f"{CHECKPOINT_NAME}; fit writes them into runs/<name of the bundle>, or where its --run "
+            "says"
         )
     return json.loads(facts.read_text(encoding="utf-8"))
 
@@ -134,11 +160,11 @@ def _checkpoint(run: Path, backbone: Backbone) -> Iterator[dict[str, Any]]:
         raise RunError(f"{path} does not fit {backbone.name}: {error}") from error
 
 
-def _backbone(name: str, given: str | None) -> Backbone:
+def _backbone(name: str, given: str | None, option: str = "--backbone") -> Backbone:
     try:
         backbone = find_backbone(given or name)
     except BackboneError as error:
-        raise RunError(f"{error}; name it with --backbone as you did for fit") from error
+        raise RunError(f"{error}; name it with {option} as you did for fit") from error
     if backbone.name != name:
         raise RunError(f"the run was made from the backbone {name}, not from {backbone.name}")
     return backbone

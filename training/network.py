@@ -45,6 +45,15 @@ def feature_map(body: nn.Module, photos: torch.Tensor) -> torch.Tensor:
     return features
 
 
+def renormalisation(given: Backbone, wanted: Backbone) -> tuple[torch.Tensor, torch.Tensor]:
+    """Scale and shift, (3, 1, 1) each, that turn photos normalised for one backbone into photos
+    normalised for another: `photos * scale + shift`."""
+    given_mean, given_std = torch.tensor(given.mean), torch.tensor(given.std)
+    mean, std = torch.tensor(wanted.mean), torch.tensor(wanted.std)
+    scale, shift = given_std / std, (given_mean - mean) / std
+    return scale[:, None, None], shift[:, None, None]
+
+
 class SideBySide(nn.Module):
     """Bodies that see the same photo, each normalised as it expects; their channels in a row."""
 
@@ -54,11 +63,10 @@ class SideBySide(nn.Module):
             create_body(part, drop_path, pretrained) for part in backbone.parts
         )
         self.num_features = sum(body.num_features for body in self.bodies)
-        given_mean, given_std = torch.tensor(backbone.mean), torch.tensor(backbone.std)
         for number, part in enumerate(backbone.parts):
-            mean, std = torch.tensor(part.mean), torch.tensor(part.std)
-            for name, value in (("scale", given_std / std), ("shift", (given_mean - mean) / std)):
-                self.register_buffer(f"{name}_{number}", value[:, None, None], persistent=False)
+            scale, shift = renormalisation(backbone, part)
+            self.register_buffer(f"scale_{number}", scale, persistent=False)
+            self.register_buffer(f"shift_{number}", shift, persistent=False)
 
     def forward_features(self, photos: torch.Tensor) -> torch.Tensor:
         """Photos, normalised as the first body expects them -> (n, sum of d, h, w).

@@ -67,6 +67,13 @@ class FitSettings(BaseModel):
     source_power: float = Field(
         0.7, ge=0, le=1, description="the same for the sources within a class, so that none rules"
     )
+    teacher_share: float = Field(
+        0.7,
+        ge=0,
+        le=1,
+        description="of the teacher's answer in what is learned, the rest is the label; for fit "
+        "with a teacher",
+    )
     ema_decay: float = Field(
         0.995, ge=0, lt=1, description="moving average of the weights, which ships"
     )
@@ -105,4 +112,5 @@ def load_settings(path: Path | None, flags: dict[str, object]) -> FitSettings:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path} cannot be read as TOML settings: {error}") from error
     except ValidationError as error:
-        raise SettingsError(f"settings: {error}") from error
+        faults = (f"{'.'.join(map(str, f['loc']))}: {f['msg'].lower()}" for f in error.errors())
+        raise SettingsError(f"settings: {'; '.join(faults)}") from error

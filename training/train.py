@@ -44,6 +44,7 @@ from training.data import (
     train_transform,
     valid_transform,
 )
+from training.distill import LearnFromTeacher, Teacher
 from training.distributed import Distributed, is_main, main_first, processes
 from training.folding import fold_norms
 from training.network import Network, joined_weights, mean_weights
@@ -101,6 +102,7 @@ class Fitted:
         logits: float32 (v, labels), averaged over views as the settings ask.
         valid: int (v,), indices into `data.pictures`.
         epochs: how many the weights were trained for, fewer than asked for in a run broken off.
+        teacher: name of the backbone whose answers were learned as well.
     """
 
     network: Network
@@ -110,6 +112,7 @@ class Fitted:
     logits: np.ndarray
     valid: np.ndarray
     epochs: int
+    teacher: str | None = None
 
 
 def load_training_data(
@@ -146,6 +149,7 @@ def fit(
     resume: bool = False,
     choose_split: SplitChooser | None = None,
     synthetic: Path | None = None,
+    teacher: Teacher | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> Fitted:
     """Fine-tune a backbone on a dataset folder, or several, each on its own, then joined.
@@ -157,21 +161,29 @@ def fit(
     Args:
         choose_split: another split of the chosen pictures than `split_pictures` (a fold).
         synthetic: a folder of machine-made variants to train on as well; none validates.
+        teacher: a finished run whose answers are learned, see `training.finished.load_teacher`.
         callbacks: what else happens around an epoch (tracking, early stopping, pruning).
 
     Raises:
         DatasetError, BackboneError: see `choose_pictures` and `find_backbone`.
         ResumeError: `resume` with other settings, pictures or backbone than the run's.
+        TeacherError: a teacher that may know the pictures that validate here.
     """
     keep_freed_memory()
     backbone = find_backbone(backbone_name)
     with main_first():
         data = load_training_data(folder, settings, cache, choose_split, synthetic)
-    facts = run_facts(backbone, data, settings, is_own_split=choose_split is not None)
+    facts = run_facts(
+        backbone, data, settings,
+        is_own_split=choose_split is not None, teacher=teacher and teacher.source,
+    )  # fmt: skip
+    if teacher:
+        teacher.check(facts)
     with main_first():
         _prepare_run(run, facts, resume or not is_main())
     options = {
         "cache": cache, "resume": resume, "choose_split": choose_split, "synthetic": synthetic,
+        "teacher": teacher,
     }  # fmt: skip
     if backbone.parts:
         parts = [
@@ -208,10 +220,15 @@ def fit(
         wd=settings.weight_decay,
         pct_start=0.2,
         start_epoch=start_epoch,
-        cbs=[*callbacks, *([Distributed()] if processes() > 1 else [])],
+        cbs=[
+            *callbacks,
+            *([Distributed()] if processes() > 1 else []),
+            *([LearnFromTeacher(teacher, backbone, settings.teacher_share)] if teacher else []),
+        ],
     )
     weights = learner.average.module.state_dict()
-    fitted = validate(weights, data, backbone, settings, epochs=learner.epoch + 1)
+    taught_by = teacher.backbone.name if teacher else None
+    fitted = validate(weights, data, backbone, settings, learner.epoch + 1, taught_by)
     if is_main():
         add_to_record(run, final=final_figures(fitted))
     return fitted
@@ -227,7 +244,7 @@ def _combine(
     """One network of several trained ones."""
     weights = weights_of([part.network for part in parts])
     epochs = max(part.epochs for part in parts)
-    fitted = validate(weights, parts[0].data, backbone, settings, epochs)
+    fitted = validate(weights, parts[0].data, backbone, settings, epochs, parts[0].teacher)
     if is_main():
         save_checkpoint(run / CHECKPOINT_NAME, {"epoch": epochs, "average": weights})
         add_to_record(run, final=final_figures(fitted))
@@ -240,6 +257,7 @@ def validate(
     backbone: Backbone,
     settings: FitSettings,
     epochs: int,
+    teacher: str | None = None,
 ) -> Fitted:
     """Put trained weights into a plain network and let it look at the validation pictures.
 
@@ -252,16 +270,22 @@ def validate(
     valid = np.flatnonzero(data.split.is_valid)
     photos = PictureDataset(data.pixels, valid, data.targets, look)
     logits = predict(network, photos, settings.flip)
-    return Fitted(network, data, backbone, settings, logits, valid, epochs)
+    return Fitted(network, data, backbone, settings, logits, valid, epochs, teacher)
 
 
 def run_facts(
-    backbone: Backbone, data: TrainingData, settings: FitSettings, *, is_own_split: bool = False
+    backbone: Backbone,
+    data: TrainingData,
+    settings: FitSettings,
+    *,
+    is_own_split: bool = False,
+    teacher: Mapping[str, str] | None = None,
 ) -> dict[str, object]:
     """What makes a run this run: `settings.json` of its folder.
 
     Args:
         is_own_split: whether the split is not the one that the settings give (a fold).
+        teacher: what it learns from, see `Teacher.source`.
     """
     facts: dict[str, object] = {
         "backbone": backbone.name,
@@ -270,6 +294,8 @@ def run_facts(
     }
     if len(data.real) < len(data.pictures):
         facts["synthetic"] = fingerprint(p for p in data.pictures if p.is_synthetic)
+    if teacher is not None:
+        facts["teacher"] = teacher
     if is_own_split:
         sides = np.stack([data.split.is_train, data.split.is_valid])
         facts["split"] = hashlib.sha256(sides.tobytes()).hexdigest()

@@ -83,3 +83,12 @@ def test_a_settings_file_that_cannot_be_used_is_refused(tmp_path: Path, text: st
     path.write_text(text)
     with pytest.raises(SettingsError, match="settings"):
         load_settings(path, {})
+
+
+def test_every_setting_that_cannot_be_used_is_named_with_its_range() -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_settings(None, {"runs": 0, "epochs": -1})
+    assert str(refused.value) == (
+        "settings: runs: input should be greater than or equal to 1; "
+        "epochs: input should be greater than or equal to 1"
+    )
