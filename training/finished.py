@@ -144,8 +144,7 @@ def _read_facts(run: Path) -> dict[str, Any]:
     if not facts.is_file() or not (run / CHECKPOINT_NAME).is_file():
         raise RunError(
             f"{run} is not the folder of a run: it has no {SETTINGS_NAME} or no "
-            f"{CHECKPOINT_NAME}; fit writes them into runs/<name of the bundle>, or where its --run "
-            "says"
+            f"{CHECKPOINT_NAME}; fit writes them into runs/<name of the bundle> or its --run"
         )
     return json.loads(facts.read_text(encoding="utf-8"))
 
