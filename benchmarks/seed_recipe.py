@@ -36,6 +36,8 @@ from ideitify.dataset import NONE_CATEGORY
 from ideitify.recognizer import softmax
 from training.backbone import find_backbone
 from training.data import PictureDataset, valid_transform
+from training.distill import Teacher
+from training.finished import load_teacher
 from training.metrics import bootstrap, none_auroc, top_k_accuracy
 from training.network import Network
 from training.settings import FitSettings
@@ -89,12 +91,14 @@ def train_seed_recipe(data: TrainingData, backbone_name: str, seed: int) -> Prob
     return {"seed recipe": plain.numpy(), "seed recipe, augmented": augmented.numpy()}
 
 
-def train_ours(folder: Path, backbone_name: str, run: Path, settings: FitSettings) -> Probabilities:
+def train_ours(
+    folder: Path, backbone_name: str, run: Path, settings: FitSettings, teacher: Teacher | None
+) -> Probabilities:
     """`training fit` with the settings of the project, resumed where it was interrupted.
 
-    A run of other settings is refused by `fit`; remove its folder then.
+    A run of other settings or of another teacher is refused by `fit`; remove its folder then.
     """
-    fitted = fit(folder, backbone_name, run, settings, resume=True)
+    fitted = fit(folder, backbone_name, run, settings, resume=True, teacher=teacher)
     return {"ours": softmax(fitted.logits)}
 
 
@@ -162,16 +166,19 @@ def main(
     seeds: Annotated[list[int], typer.Option(help="give several times for a spread")] = [0],  # noqa: B006
     runs: Annotated[int, typer.Option(help="of ours, whose weights are averaged; see fit")] = 1,
     out: Annotated[Path, typer.Option(help="finished trainings")] = Path("runs/seed_recipe"),
+    teacher: Annotated[Path | None, typer.Option(help="run that ours learns from; see fit")] = None,
+    teacher_backbone: Annotated[str | None, typer.Option(help="as given to that run")] = None,
 ) -> None:
     """Train every way with every seed and print them side by side."""
     loaded = load_training_data(data, FitSettings(), CACHE_FOLDER)
+    learned = load_teacher(teacher, teacher_backbone) if teacher else None
     results: dict[str, list[np.ndarray]] = {}
     for seed in seeds:
         ways = kept(out / "probe.npz", lambda: train_probe(loaded, backbone))
         ways |= kept(out / f"seed_recipe_{seed}.npz",
                      lambda s=seed: train_seed_recipe(loaded, backbone, s))  # fmt: skip
         ours = FitSettings(seed=seed, runs=runs)
-        ways |= train_ours(data, backbone, out / f"ours_{seed}_{runs}", ours)
+        ways |= train_ours(data, backbone, out / f"ours_{seed}_{runs}", ours, learned)
         for way, probabilities in ways.items():
             results.setdefault(way, []).append(probabilities)
     print_table(results, loaded)
