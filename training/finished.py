@@ -64,6 +64,7 @@ def load_finished(run: Path, manifest: Manifest, backbone_name: str | None = Non
     Raises:
         RunError: no finished run there, one of another bundle, or its backbone is not found.
     """
+    keep_freed_memory()
     known = _read_facts(run)
     changed = [
         name for name in ("fingerprint", "settings") if known[name] != manifest.training.get(name)
@@ -106,6 +107,7 @@ def load_fitted(
     backbone = _backbone(known["backbone"], backbone_name)
     settings = FitSettings.model_validate(known["settings"])
     pictures = load_training_data(data, settings, cache, synthetic=synthetic)
+    known["settings"] = settings.model_dump(mode="json")  # newer ones than the run: the defaults
     teacher = known.get("teacher")
     facts = run_facts(backbone, pictures, settings, teacher=teacher)
     if changed := changed_facts(known, facts):

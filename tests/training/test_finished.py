@@ -1,5 +1,7 @@
 """A run's bundle can be written again from its folder, and from no other."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +38,21 @@ def test_the_bundle_of_a_run_is_written_again_without_training(
     after = Recognizer(tmp_path / "again").recognize(photo)
     assert np.allclose(before.embedding, after.embedding, atol=1e-5)
     assert [c.deity for c in before.candidates] == [c.deity for c in after.candidates]
+
+
+def test_a_run_from_before_a_setting_existed_is_exported_with_its_default(
+    trained: Trained, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained.run, run)
+    facts = json.loads((run / "settings.json").read_text())
+    del facts["settings"]["teacher_share"]
+    (run / "settings.json").write_text(json.dumps(facts))
+    older = Trained(trained.bundle, run, trained.data, trained.backbone)
+    done = export(older, tmp_path / "again")
+    assert done.exit_code == 0, done.output
+    again = verify_bundle(tmp_path / "again")
+    assert again.training == verify_bundle(trained.bundle).training
 
 
 def test_a_fold_has_no_bundle_as_its_validation_side_is_not_that_of_fit(
