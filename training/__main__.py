@@ -102,6 +102,8 @@ def fit(
         chosen = load_settings(settings, flags)
         console.print_json(chosen.model_dump_json())
         run = run or Path("runs") / out.name
+        if teacher_backbone and not teacher:
+            raise ValueError("--teacher-backbone is the backbone of a --teacher: name its run, too")
         learned = load_teacher(teacher, teacher_backbone) if teacher else None
         with ExitStack() as stack:
             trackers = []

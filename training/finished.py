@@ -22,7 +22,7 @@ from training.data import valid_transform
 from training.distill import Teacher
 from training.halving import round_to_half
 from training.network import Network
-from training.settings import FitSettings
+from training.settings import load_settings
 from training.train import (
     CACHE_FOLDER,
     CHECKPOINT_NAME,
@@ -105,7 +105,7 @@ def load_fitted(
     if "split" in known:
         raise RunError(f"{run} is a fold: its figures are in its own folder, and fit makes bundles")
     backbone = _backbone(known["backbone"], backbone_name)
-    settings = FitSettings.model_validate(known["settings"])
+    settings = load_settings(None, known["settings"])
     pictures = load_training_data(data, settings, cache, synthetic=synthetic)
     known["settings"] = settings.model_dump(mode="json")  # newer ones than the run: the defaults
     teacher = known.get("teacher")
@@ -148,7 +148,13 @@ def _read_facts(run: Path) -> dict[str, Any]:
             f"{run} is not the folder of a run: it has no {SETTINGS_NAME} or no "
             f"{CHECKPOINT_NAME}; fit writes them into runs/<name of the bundle> or its --run"
         )
-    return json.loads(facts.read_text(encoding="utf-8"))
+    try:
+        known = json.loads(facts.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunError(f"{facts} is damaged: {error}; copy the run anew, or train again") from error
+    if not isinstance(known, dict) or not known.keys() >= {"backbone", "fingerprint", "settings"}:
+        raise RunError(f"{facts} is not what fit writes; name the folder of a run")
+    return known
 
 
 @contextmanager
@@ -156,8 +162,12 @@ def _checkpoint(run: Path, backbone: Backbone) -> Iterator[dict[str, Any]]:
     """The run's last checkpoint; what does not fit while it is used is the run's fault."""
     path = run / CHECKPOINT_NAME
     try:
-        yield torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, KeyError, pickle.UnpicklingError) as error:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, LookupError, ValueError, pickle.UnpicklingError) as error:
+        raise RunError(f"{path} is damaged; copy the run anew, or train again") from error
+    try:
+        yield state
+    except (RuntimeError, LookupError, TypeError) as error:
         raise RunError(f"{path} does not fit {backbone.name}: {error}") from error
 
 

@@ -22,11 +22,10 @@ from training.train import ResumeError, fit
 
 
 class Watch(Callback):
-    """Keep what is learned from: crops and targets, as they reach the network."""
+    """Keep what is learned from: crops and targets, as they reach the network, or before that."""
 
-    order = 100
-
-    def __init__(self) -> None:
+    def __init__(self, order: int = 100) -> None:
+        self.order = order
         self.seen: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def before_batch(self) -> None:
@@ -34,10 +33,10 @@ class Watch(Callback):
             self.seen.append((torch.as_tensor(self.x), torch.as_tensor(self.y)))
 
 
-def learn(trained: Trained, run: Path, backbone: str, watch: Watch, **changes: object):
+def learn(trained: Trained, run: Path, backbone: str, *watches: Watch, **changes: object):
     return fit(
         trained.data, backbone, run, FitSettings.model_validate(BRIEF | changes),
-        cache=run.parent / "cache", callbacks=[watch],
+        cache=run.parent / "cache", callbacks=watches,
         teacher=load_teacher(trained.run, trained.backbone),
     )  # fmt: skip
 
@@ -57,15 +56,18 @@ def brighter(tiny_backbone: str, tmp_path: Path) -> str:
 def test_targets_are_the_teachers_answers_to_the_same_crops_and_the_labels(
     trained: Trained, brighter: str, tmp_path: Path
 ) -> None:
-    watch, share = Watch(), 0.6
-    learn(trained, tmp_path / "run", brighter, watch, mix_probability=0, teacher_share=share)
+    untaught, taught, share = Watch(order=5), Watch(), 0.6
+    learn(
+        trained, tmp_path / "run", brighter, untaught, taught,
+        mix_probability=0, teacher_share=share,
+    )  # fmt: skip
     teacher = load_teacher(trained.run, trained.backbone).network.eval()
     mean, std = (torch.tensor(v)[:, None, None] for v in ([0.3, 0.4, 0.5], [0.2, 0.25, 0.3]))
-    assert watch.seen
-    for photos, targets in watch.seen:
+    assert taught.seen
+    for (photos, targets), (_, labels) in zip(taught.seen, untaught.seen, strict=True):
+        assert labels.ndim == 1
         with torch.no_grad():
             answers = teacher((photos * std + mean - 0.5) / 0.5).softmax(1)
-        labels = (targets - share * answers).argmax(1)
         expected = share * answers + (1 - share) * functional.one_hot(labels, answers.shape[1])
         torch.testing.assert_close(targets, expected, atol=1e-4, rtol=0)
 
@@ -135,6 +137,7 @@ def test_a_teacher_that_may_know_the_validation_pictures_is_refused(
         (["--teacher", "nowhere"], "nowhere is not the folder of a run"),
         (["--teacher", "{run}"], "name it with --teacher-backbone"),
         (["--teacher", "{run}", "--teacher-backbone", "resnet18"], "not from resnet18"),
+        (["--teacher-backbone", "resnet18"], "is the backbone of a --teacher: name its run"),
     ],
 )
 def test_what_cannot_teach_is_said(

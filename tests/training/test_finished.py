@@ -90,6 +90,28 @@ def test_what_cannot_be_exported_is_said(
     assert words in result.output
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("checkpoint.pth", b"", "checkpoint.pth is damaged; copy the run anew"),
+        ("checkpoint.pth", b"hello", "checkpoint.pth is damaged; copy the run anew"),
+        ("settings.json", b'{"backbone": ', "settings.json is damaged"),
+        ("settings.json", b"\xff", "settings.json is damaged"),
+        ("settings.json", b"[]", "settings.json is not what fit writes"),
+    ],
+)
+def test_a_damaged_file_of_a_run_is_named_with_what_to_do(
+    trained: Trained, tmp_path: Path, name: str, content: bytes, words: str
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained.run, run)
+    (run / name).write_bytes(content)
+    damaged = Trained(trained.bundle, run, trained.data, trained.backbone)
+    result = export(damaged, tmp_path / "out")
+    assert result.exit_code == 2
+    assert words in result.output
+
+
 def test_other_pictures_than_the_run_s_are_refused(trained: Trained, tmp_path: Path) -> None:
     rows = [row for row in read_rows(trained.data) if "/11." not in row["file_name"]]
     (tmp_path / "images").symlink_to(trained.data / "images")
