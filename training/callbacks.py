@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from torchvision.transforms import v2
 
 from training.distributed import bare, is_main, processes
 from training.record import tempered_loss
+from training.run_folder import save_checkpoint
 
 
 class Thaw(Callback):
@@ -81,20 +82,13 @@ class WeightAverage(Callback):
         self.learn.model = self.learn.unaveraged
 
 
-def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write a checkpoint beside `path` and put it there whole."""
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
-
-
 class Checkpoint(Callback):
     """After every epoch, all that is needed to go on, written atomically."""
 
     order = 100
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, run: Path) -> None:
+        self.run_folder = run  # `self.run` is fastai's
         self.trained = False
 
     def after_train(self) -> None:
@@ -117,17 +111,17 @@ class Checkpoint(Callback):
                 ],
             },
         }
-        save_checkpoint(self.path, state)
+        save_checkpoint(self.run_folder, state)
 
-    def load(self, learner: Learner, decay: float) -> int:
-        """Put the saved state into a learner about to be fitted; returns the next epoch."""
-        state = torch.load(self.path, map_location="cpu", weights_only=True)
-        learner.model.load_state_dict(state["model"])
-        learner.average = ModelEmaV3(learner.model, decay=decay, use_warmup=True)
-        learner.average.module.load_state_dict(state["average"])
-        learner.create_opt()
-        learner.opt.load_state_dict(state["optimizer"])
-        return state["epoch"]
+
+def restore(learner: Learner, state: Mapping[str, Any], decay: float) -> int:
+    """Put a checkpoint's state into a learner about to be fitted; returns the next epoch."""
+    learner.model.load_state_dict(state["model"])
+    learner.average = ModelEmaV3(learner.model, decay=decay, use_warmup=True)
+    learner.average.module.load_state_dict(state["average"])
+    learner.create_opt()
+    learner.opt.load_state_dict(state["optimizer"])
+    return state["epoch"]
 
 
 class Autocast(Callback):

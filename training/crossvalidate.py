@@ -26,9 +26,10 @@ from training.backbone import find_backbone
 from training.data import PictureDataset, choose_pictures, valid_transform
 from training.heatmaps import heat_overlays
 from training.record import write_json
+from training.run_folder import SETTINGS_NAME
 from training.settings import FitSettings
 from training.split import ACCEPTED_SHARE, Split, near_duplicate_clusters, split_pictures
-from training.train import CACHE_FOLDER, SETTINGS_NAME, Fitted, console, fit, predict
+from training.train import CACHE_FOLDER, Fitted, console, fit, predict
 
 PLAN_NAME = "plan.json"
 PREDICTIONS_NAME = "test_predictions.csv"

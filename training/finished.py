@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import pickle
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,21 +18,16 @@ from training.data import valid_transform
 from training.distill import Teacher
 from training.halving import round_to_half
 from training.network import Network
-from training.settings import load_settings
-from training.train import (
-    CACHE_FOLDER,
+from training.run_folder import (
     CHECKPOINT_NAME,
-    SETTINGS_NAME,
-    Fitted,
+    RunError,
     changed_facts,
-    load_training_data,
+    checkpoint_of,
+    finished_facts,
     run_facts,
-    validate,
 )
-
-
-class RunError(ValueError):
-    """The run folder cannot be used with this bundle; the message says why and what to do."""
+from training.settings import load_settings
+from training.train import CACHE_FOLDER, Fitted, load_training_data, validate
 
 
 @dataclass(frozen=True)
@@ -65,7 +56,7 @@ def load_finished(run: Path, manifest: Manifest, backbone_name: str | None = Non
         RunError: no finished run there, one of another bundle, or its backbone is not found.
     """
     keep_freed_memory()
-    known = _read_facts(run)
+    known = finished_facts(run)
     changed = [
         name for name in ("fingerprint", "settings") if known[name] != manifest.training.get(name)
     ]
@@ -77,7 +68,7 @@ def load_finished(run: Path, manifest: Manifest, backbone_name: str | None = Non
     backbone = _backbone(known["backbone"], backbone_name)
     labels = [label for label in manifest.labels if label not in manifest.prototypes]
     network = Network(backbone, len(labels), known["settings"]["dropout"], pretrained=False)
-    with _checkpoint(run, backbone) as state:
+    with checkpoint_of(run, backbone) as state:
         network.load_state_dict(state["average"])
     return Finished(round_to_half(network).eval(), backbone, labels)
 
@@ -101,7 +92,7 @@ def load_fitted(
         DatasetError: see `training.train.load_training_data`.
     """
     keep_freed_memory()
-    known = _read_facts(run)
+    known = finished_facts(run)
     if "split" in known:
         raise RunError(f"{run} is a fold: its figures are in its own folder, and fit makes bundles")
     backbone = _backbone(known["backbone"], backbone_name)
@@ -115,7 +106,7 @@ def load_fitted(
             f"{run} was trained on other pictures ({' and '.join(changed)} differ); name the "
             "folders that fit was given with --data and --synthetic"
         )
-    with _checkpoint(run, backbone) as state:
+    with checkpoint_of(run, backbone) as state:
         return validate(
             state["average"], pictures, backbone, settings, state["epoch"],
             teacher["backbone"] if teacher else None,
@@ -132,43 +123,13 @@ def load_teacher(run: Path, backbone_name: str | None = None) -> Teacher:
     Raises:
         RunError: no finished run there, or its backbone is not found.
     """
-    facts = _read_facts(run)
+    facts = finished_facts(run)
     backbone = _backbone(facts["backbone"], backbone_name, option="--teacher-backbone")
-    with _checkpoint(run, backbone) as state:
+    with checkpoint_of(run, backbone) as state:
         weights = state["average"]
         network = Network(backbone, len(weights["head.bias"]), dropout=0, pretrained=False)
         network.load_state_dict(weights)
     return Teacher(network, backbone, facts, sha256_of(run / CHECKPOINT_NAME))
-
-
-def _read_facts(run: Path) -> dict[str, Any]:
-    facts = run / SETTINGS_NAME
-    if not facts.is_file() or not (run / CHECKPOINT_NAME).is_file():
-        raise RunError(
-            f"{run} is not the folder of a run: it has no {SETTINGS_NAME} or no "
-            f"{CHECKPOINT_NAME}; fit writes them into runs/<name of the bundle> or its --run"
-        )
-    try:
-        known = json.loads(facts.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise RunError(f"{facts} is damaged: {error}; copy the run anew, or train again") from error
-    if not isinstance(known, dict) or not known.keys() >= {"backbone", "fingerprint", "settings"}:
-        raise RunError(f"{facts} is not what fit writes; name the folder of a run")
-    return known
-
-
-@contextmanager
-def _checkpoint(run: Path, backbone: Backbone) -> Iterator[dict[str, Any]]:
-    """The run's last checkpoint; what does not fit while it is used is the run's fault."""
-    path = run / CHECKPOINT_NAME
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, LookupError, ValueError, pickle.UnpicklingError) as error:
-        raise RunError(f"{path} is damaged; copy the run anew, or train again") from error
-    try:
-        yield state
-    except (RuntimeError, LookupError, TypeError) as error:
-        raise RunError(f"{path} does not fit {backbone.name}: {error}") from error
 
 
 def _backbone(name: str, given: str | None, option: str = "--backbone") -> Backbone:

@@ -25,7 +25,8 @@ from ideitify.dataset import METADATA_NAME
 from ideitify.recognizer import softmax
 from training.heatmaps import heat_overlays
 from training.record import read_record, write_json
-from training.train import SETTINGS_NAME, Fitted, console
+from training.run_folder import SETTINGS_NAME
+from training.train import Fitted, console
 
 STATE_NAME = "wandb.json"
 WORST_PICTURES = 24

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +21,7 @@ from rich.console import Console
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from ideitify.dataset import Picture, fingerprint
+from ideitify.dataset import Picture
 from training.allocator import keep_freed_memory
 from training.backbone import Backbone, find_backbone, split_names
 from training.callbacks import (
@@ -34,7 +32,7 @@ from training.callbacks import (
     Thaw,
     WeightAverage,
     named_metrics,
-    save_checkpoint,
+    restore,
 )
 from training.data import (
     PictureDataset,
@@ -48,26 +46,21 @@ from training.distill import LearnFromTeacher, Teacher
 from training.distributed import Distributed, is_main, main_first, processes
 from training.folding import fold_norms
 from training.network import Network, joined_weights, mean_weights
-from training.record import (
-    HISTORY_NAME,
-    RECORD_NAME,
-    EpochRecord,
-    add_to_record,
-    final_figures,
+from training.record import EpochRecord, add_to_record, final_figures
+from training.run_folder import (
+    CHECKPOINT_NAME,
+    checkpoint_of,
+    prepare_run,
+    run_facts,
+    save_checkpoint,
 )
 from training.settings import FitSettings
 from training.split import Split, split_pictures
 from training.synthetic import add_variants
 
-CHECKPOINT_NAME = "checkpoint.pth"
-SETTINGS_NAME = "settings.json"
 CACHE_FOLDER = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "ideitify"
 SplitChooser = Callable[[list[Picture]], Split]
 console = Console(stderr=True)
-
-
-class ResumeError(ValueError):
-    """The run folder holds another run; the message says what differs."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +159,7 @@ def fit(
 
     Raises:
         DatasetError, BackboneError: see `choose_pictures` and `find_backbone`.
-        ResumeError: `resume` with other settings, pictures or backbone than the run's.
+        RunError: `resume` of a run of other settings, pictures or backbone, or of a damaged one.
         TeacherError: a teacher that may know the pictures that validate here.
     """
     keep_freed_memory()
@@ -180,7 +173,7 @@ def fit(
     if teacher:
         teacher.check(facts)
     with main_first():
-        _prepare_run(run, facts, resume or not is_main())
+        prepare_run(run, facts, resume or not is_main())
     options = {
         "cache": cache, "resume": resume, "choose_split": choose_split, "synthetic": synthetic,
         "teacher": teacher,
@@ -207,9 +200,9 @@ def fit(
     fold_norms(network)
     look = valid_transform(settings.valid_size, backbone.mean, backbone.std)
     learner = _learner(network, data, train, valid, backbone, run, settings)
-    checkpoint = run / CHECKPOINT_NAME
-    if resume and checkpoint.is_file():
-        start_epoch = Checkpoint(checkpoint).load(learner, settings.ema_decay)
+    if resume and (run / CHECKPOINT_NAME).is_file():
+        with checkpoint_of(run, backbone) as state:
+            start_epoch = restore(learner, state, settings.ema_decay)
     else:
         start_epoch = 0
         fit_head(network, PictureDataset(data.pixels, train, data.targets, look))
@@ -246,7 +239,7 @@ def _combine(
     epochs = max(part.epochs for part in parts)
     fitted = validate(weights, parts[0].data, backbone, settings, epochs, parts[0].teacher)
     if is_main():
-        save_checkpoint(run / CHECKPOINT_NAME, {"epoch": epochs, "average": weights})
+        save_checkpoint(run, {"epoch": epochs, "average": weights})
         add_to_record(run, final=final_figures(fitted))
     return fitted
 
@@ -271,56 +264,6 @@ def validate(
     photos = PictureDataset(data.pixels, valid, data.targets, look)
     logits = predict(network, photos, settings.flip)
     return Fitted(network, data, backbone, settings, logits, valid, epochs, teacher)
-
-
-def run_facts(
-    backbone: Backbone,
-    data: TrainingData,
-    settings: FitSettings,
-    *,
-    is_own_split: bool = False,
-    teacher: Mapping[str, str] | None = None,
-) -> dict[str, object]:
-    """What makes a run this run: `settings.json` of its folder.
-
-    Args:
-        is_own_split: whether the split is not the one that the settings give (a fold).
-        teacher: what it learns from, see `Teacher.source`.
-    """
-    facts: dict[str, object] = {
-        "backbone": backbone.name,
-        "fingerprint": fingerprint(data.real),
-        "settings": settings.model_dump(mode="json"),
-    }
-    if len(data.real) < len(data.pictures):
-        facts["synthetic"] = fingerprint(p for p in data.pictures if p.is_synthetic)
-    if teacher is not None:
-        facts["teacher"] = teacher
-    if is_own_split:
-        sides = np.stack([data.split.is_train, data.split.is_valid])
-        facts["split"] = hashlib.sha256(sides.tobytes()).hexdigest()
-    return facts
-
-
-def changed_facts(known: Mapping[str, object], facts: Mapping[str, object]) -> list[str]:
-    """Names of what differs between two runs."""
-    return [name for name in {**facts, **known} if known.get(name) != facts.get(name)]
-
-
-def _prepare_run(run: Path, facts: dict[str, object], resume: bool) -> None:
-    """Write the run's facts, or compare them with those of the run to resume."""
-    path = run / SETTINGS_NAME
-    known = json.loads(path.read_text()) if resume and path.is_file() else facts
-    if changed := changed_facts(known, facts):
-        raise ResumeError(
-            f"{run} was started with other {' and '.join(changed)}; "
-            "resume with the same, or start afresh without --resume"
-        )
-    run.mkdir(parents=True, exist_ok=True)
-    if not resume:
-        for name in (CHECKPOINT_NAME, HISTORY_NAME, RECORD_NAME):
-            (run / name).unlink(missing_ok=True)
-    path.write_text(json.dumps(facts, indent=1))
 
 
 def fit_head(network: Network, dataset: PictureDataset) -> None:
@@ -408,7 +351,7 @@ def _learner(
         ChannelsLast(),
         GradientClip(1.0),
         EpochRecord(run),
-        Checkpoint(run / CHECKPOINT_NAME),
+        Checkpoint(run),
     ]
     if settings.precision == "bf16":
         callbacks.append(Autocast())

@@ -25,8 +25,9 @@ from training.backbone import find_backbone
 from training.data import choose_pictures
 from training.page import chart, render
 from training.record import read_record
+from training.run_folder import CHECKPOINT_NAME, SETTINGS_NAME
 from training.settings import FitSettings
-from training.train import CACHE_FOLDER, CHECKPOINT_NAME, SETTINGS_NAME, console, fit
+from training.train import CACHE_FOLDER, console, fit
 
 OBJECTIVE = "negative_log_likelihood"
 STUDY_NAME, BEST_NAME, REPORT_NAME = "study.db", "best.toml", "report.html"

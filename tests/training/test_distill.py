@@ -16,9 +16,10 @@ from tests.training.conftest import BRIEF, Trained
 from training.__main__ import app
 from training.distill import TeacherError
 from training.finished import load_teacher
+from training.run_folder import RunError
 from training.settings import FitSettings
 from training.split import split_pictures
-from training.train import ResumeError, fit
+from training.train import fit
 
 
 class Watch(Callback):
@@ -110,7 +111,7 @@ def test_a_run_is_not_resumed_without_its_teacher(
     trained: Trained, tiny_backbone: str, tmp_path: Path
 ) -> None:
     learn(trained, tmp_path / "run", tiny_backbone, Watch())
-    with pytest.raises(ResumeError, match="other teacher"):
+    with pytest.raises(RunError, match="other teacher"):
         fit(
             trained.data, tiny_backbone, tmp_path / "run", FitSettings.model_validate(BRIEF),
             cache=tmp_path / "cache", resume=True,

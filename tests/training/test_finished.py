@@ -13,7 +13,8 @@ from ideitify.dataset import read_rows, write_rows
 from ideitify.recognizer import Recognizer
 from tests.training.conftest import BRIEF, Trained
 from training.__main__ import app
-from training.finished import RunError, load_fitted
+from training.finished import load_fitted
+from training.run_folder import RunError
 from training.settings import FitSettings
 from training.split import split_pictures
 from training.train import fit
@@ -86,28 +87,6 @@ def test_what_cannot_be_exported_is_said(
     other = Trained(trained.bundle, Path(run.format(**places)), trained.data, trained.backbone)
     filled = {name: value.format(**places) for name, value in options.items()}
     result = export(other, tmp_path / "out", **filled)
-    assert result.exit_code == 2
-    assert words in result.output
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "words"),
-    [
-        ("checkpoint.pth", b"", "checkpoint.pth is damaged; copy the run anew"),
-        ("checkpoint.pth", b"hello", "checkpoint.pth is damaged; copy the run anew"),
-        ("settings.json", b'{"backbone": ', "settings.json is damaged"),
-        ("settings.json", b"\xff", "settings.json is damaged"),
-        ("settings.json", b"[]", "settings.json is not what fit writes"),
-    ],
-)
-def test_a_damaged_file_of_a_run_is_named_with_what_to_do(
-    trained: Trained, tmp_path: Path, name: str, content: bytes, words: str
-) -> None:
-    run = tmp_path / "run"
-    shutil.copytree(trained.run, run)
-    (run / name).write_bytes(content)
-    damaged = Trained(trained.bundle, run, trained.data, trained.backbone)
-    result = export(damaged, tmp_path / "out")
     assert result.exit_code == 2
     assert words in result.output
 

@@ -21,8 +21,9 @@ from training.__main__ import app
 from training.backbone import find_backbone
 from training.export import ExportError, check_onnx, export_bundle
 from training.network import Network
+from training.run_folder import RunError
 from training.settings import FitSettings
-from training.train import ResumeError, fit
+from training.train import fit
 
 PROJECT = Path(__file__).parents[2]
 TINY = {
@@ -130,7 +131,7 @@ def test_resuming_with_other_settings_is_refused(
 ) -> None:
     facts = {"backbone": "tiny", "fingerprint": "0" * 64, "settings": {}}
     (tmp_path / "settings.json").write_text(json.dumps(facts))
-    with pytest.raises(ResumeError, match="other fingerprint and settings"):
+    with pytest.raises(RunError, match="other fingerprint and settings"):
         fit(
             drawn_dataset, tiny_backbone, tmp_path, FitSettings.model_validate(TINY),
             cache=tmp_path / "cache", resume=True,
