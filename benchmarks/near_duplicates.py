@@ -21,8 +21,8 @@ from data_prep.copies import Relation
 from data_prep.copy_search import find_copies
 from data_prep.glance import fill_hashes
 from data_prep.table import Table, read_table
-from ideitify.bundle import sha256_of
 from ideitify.dataset import read_dataset, write_rows
+from ideitify.files import sha256_of
 
 Pair = frozenset[str]
 Rng = np.random.Generator

@@ -18,8 +18,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from data_prep.state import write_atomically
 from data_prep.table import DECIDED_BY, KEPT, REJECTED, Table
+from ideitify.files import write_whole
 from ideitify.knowledge import knowledge
 from ideitify.licenses import normalize
 
@@ -72,7 +72,7 @@ def balance(table: Table, settings: BalanceSettings) -> Table:
     cap(table, settings)
     report = measure(table.rows, settings)
     text = report.to_csv(index=False, lineterminator="\n", float_format="%.2f")
-    write_atomically(table.folder / BALANCE_NAME, text)
+    write_whole(table.folder / BALANCE_NAME, text)
     _tell(report[report["collect"] != ""], len(report))
     return table
 

@@ -23,11 +23,12 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from data_prep.state import FOLDER_NAME, write_atomically
+from data_prep.state import FOLDER_NAME
 from data_prep.table import Table
-from ideitify.bundle import MANIFEST_NAME, BundleError, read_manifest, sha256_of
+from ideitify.bundle import MANIFEST_NAME, BundleError, read_manifest
 from ideitify.dataset import NONE_CATEGORY
 from ideitify.engine import Engine, one_by_one, run
+from ideitify.files import sha256_of, write_whole
 from ideitify.hub import bundle_folder
 from ideitify.photo import PhotoError
 from ideitify.recognizer import Answer, Recognizer
@@ -166,7 +167,7 @@ class Cache:
             np.save(file, np.stack(list(block.values())).astype(np.float16))
             file.flush()
             os.fsync(file.fileno())
-        write_atomically(path.with_suffix(".txt"), "\n".join(block))
+        write_whole(path.with_suffix(".txt"), "\n".join(block))
 
     def read(self, keys: Sequence[str], dimensions: int | None = None) -> Embedded:
         """The rows of these contents; zeros for those that the cache does not know."""

@@ -15,11 +15,11 @@ from data_prep.charts import plotly_script
 from data_prep.embed import embed
 from data_prep.findings import category_name
 from data_prep.page import render
-from data_prep.state import write_atomically
 from data_prep.table import KEPT, REVIEW, Table
 from data_prep.thumbnails import thumbnails
 from ideitify.dataset import NONE_CATEGORY
 from ideitify.engine import Engine
+from ideitify.files import write_whole
 
 EXPLORE_NAME = "explore.html"
 LEAST_FOR_MAP = 8  # fewer pictures have no neighbourhoods that a map could show
@@ -100,7 +100,7 @@ def explore(
         data=_data(rows, categories, small, place_of),
         plotly=plotly_script(),
     )
-    write_atomically(table.folder / EXPLORE_NAME, page)
+    write_whole(table.folder / EXPLORE_NAME, page)
     logger.info("%s: %d pictures, %.1f MB", EXPLORE_NAME, len(rows), len(page) / 1e6)
     return table
 

@@ -22,9 +22,9 @@ import typer
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from data_prep.decisions import ExportError, import_decisions
-from data_prep.state import write_atomically
 from ideitify.dataset import DatasetError, read_rows
 from ideitify.decisions import REASONS, Action, Decision, read_decisions
+from ideitify.files import write_whole
 from ideitify.knowledge import knowledge
 from ideitify.review import Item, name_of, review_queue
 
@@ -85,8 +85,8 @@ def export_tasks(
     tasks = [task(item, at) for item in asked]
     categories = {item.category for item in asked} | knowledge().keys()
     out.mkdir(parents=True, exist_ok=True)
-    write_atomically(out / CONFIG_NAME, labelling_config(categories))
-    write_atomically(out / TASKS_NAME, json.dumps(tasks, ensure_ascii=False, indent=1))
+    write_whole(out / CONFIG_NAME, labelling_config(categories))
+    write_whole(out / TASKS_NAME, json.dumps(tasks, ensure_ascii=False, indent=1))
     print(f"{len(tasks)} tasks: make a project with {out / CONFIG_NAME}, import {out / TASKS_NAME}")
 
 

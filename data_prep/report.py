@@ -12,12 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from data_prep.charts import bars, histogram, plotly_script
 from data_prep.findings import STATUSES, Findings, Limits, find, license_name
 from data_prep.page import render
-from data_prep.state import write_atomically
 from data_prep.table import Table
 from data_prep.thumbnails import thumbnails
 from ideitify.dataset import NONE_CATEGORY
 from ideitify.decisions import DECISIONS_NAME
 from ideitify.engine import Engine
+from ideitify.files import write_whole
 
 REPORT_NAME = "report.html"
 
@@ -71,7 +71,7 @@ def report(
             (each for each in findings.categories if each.slug == NONE_CATEGORY), None
         ),
     )
-    write_atomically(table.folder / REPORT_NAME, page)
+    write_whole(table.folder / REPORT_NAME, page)
     logger.info("%s: %.1f MB", REPORT_NAME, len(page) / 1e6)
     return table
 

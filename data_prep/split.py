@@ -31,9 +31,10 @@ from data_prep.copy_search import find_copies
 from data_prep.embed import content_keys
 from data_prep.glance import fill_hashes
 from data_prep.links import linked, places
-from data_prep.state import FOLDER_NAME, write_atomically
+from data_prep.state import FOLDER_NAME
 from data_prep.table import KEPT, Table
 from ideitify.engine import Engine
+from ideitify.files import write_whole
 
 SPLITS = ("train", "valid", "test")
 FREE, TORN = -1, -2  # of a unit: not dealt out yet; dealt out to several sides
@@ -185,7 +186,7 @@ def write_splits(table: Table, new: Mapping[str, str]) -> None:
     if new:
         dealt = {**new, **read_splits(table)}
         lines = [f"{key},{side}\n" for key, side in dealt.items() if key]
-        write_atomically(_splits_path(table), "".join(lines))
+        write_whole(_splits_path(table), "".join(lines))
 
 
 def _splits_path(table: Table) -> Path:

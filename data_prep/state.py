@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ideitify.files import write_whole
 
 FOLDER_NAME = ".data_prep"
 CHANGES = ["file_name", "column", "before", "after"]  # file_name "": the whole column was added
@@ -92,7 +93,7 @@ def read_state(folder: Path) -> State:
 
 def write_state(folder: Path, state: State) -> None:
     """Write `state.json` atomically."""
-    write_atomically(folder / FOLDER_NAME / "state.json", state.model_dump_json(indent=1))
+    write_whole(folder / FOLDER_NAME / "state.json", state.model_dump_json(indent=1))
 
 
 def read_changes(folder: Path, step: str) -> pd.DataFrame:
@@ -117,7 +118,7 @@ def write_changes(folder: Path, step: str, changes: pd.DataFrame) -> None:
     """Write `<step>.changes.csv` atomically."""
     text = io.StringIO()
     changes.to_csv(text, index=False, lineterminator="\r\n")  # so that both are quoted in cells
-    write_atomically(_changes_path(folder, step), text.getvalue())
+    write_whole(_changes_path(folder, step), text.getvalue())
 
 
 def forget_changes(folder: Path, step: str) -> None:
@@ -127,20 +128,6 @@ def forget_changes(folder: Path, step: str) -> None:
 
 def _changes_path(folder: Path, step: str) -> Path:
     return folder / FOLDER_NAME / f"{step}.changes.csv"
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a UTF-8 file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def difference(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:

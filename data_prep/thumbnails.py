@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from data_prep.embed import content_keys
 from data_prep.state import FOLDER_NAME
 from data_prep.table import Table
 from ideitify.engine import one_by_one, run
+from ideitify.files import replacing
 from ideitify.photo import PhotoError, open_photo
 
 SIDE = 144  # pixels of the long side: 72 on a phone's screen, where pixels are half as large
@@ -59,9 +59,8 @@ def make_thumbnails(task: Task) -> None:
             content = _thumbnail(source)
         except PhotoError:
             continue
-        partial = Path(f"{target}.{os.getpid()}.partial")
-        partial.write_bytes(content)
-        partial.replace(target)
+        with replacing(Path(target)) as partial:
+            partial.write_bytes(content)
 
 
 def _one_by_one(task: Task) -> None:

@@ -47,11 +47,12 @@ from data_prep.opinions import (
     model_votes,
     neighbour_votes,
 )
-from data_prep.state import FOLDER_NAME, write_atomically
+from data_prep.state import FOLDER_NAME
 from data_prep.table import DECIDED_BY, KEPT, REJECTED, Table
 from ideitify.bundle import Manifest, read_manifest
 from ideitify.decisions import DECISIONS_NAME, read_decisions, standing
 from ideitify.engine import Engine
+from ideitify.files import write_whole
 from ideitify.hub import bundle_folder
 from ideitify.knowledge import knowledge
 from ideitify.review import write_guesses
@@ -141,9 +142,7 @@ def weak(
         return table
     truths = frame["category"].where(measured.iloc[chosen], "")
     figures = describe(weighed, list(truths), settings)
-    write_atomically(
-        table.folder / FOLDER_NAME / TABLE_NAME, figures.to_csv(index_label="function")
-    )
+    write_whole(table.folder / FOLDER_NAME / TABLE_NAME, figures.to_csv(index_label="function"))
     _apply(table, frame.index, weighed, targets.iloc[chosen].to_numpy(), settings)
     return table
 

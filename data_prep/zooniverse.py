@@ -26,9 +26,9 @@ import typer
 from PIL import Image
 
 from data_prep.decisions import ExportError, import_decisions
-from data_prep.state import write_atomically
 from ideitify.dataset import SYNTHETIC_SOURCE, DatasetError, read_rows
 from ideitify.decisions import Action, Decision, read_decisions
+from ideitify.files import write_whole
 from ideitify.licenses import allowed, normalize
 from ideitify.photo import PhotoError, open_photo
 from ideitify.review import Item, name_of, review_queue
@@ -73,7 +73,7 @@ def export_subjects(
     writer = csv.DictWriter(manifest, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    write_atomically(out / MANIFEST_NAME, manifest.getvalue())
+    write_whole(out / MANIFEST_NAME, manifest.getvalue())
     print(
         f"{len(rows)} subjects in {out / MANIFEST_NAME}; {len(asked) - len(free)} of {len(asked)} "
         "pictures in review stay here: their licence does not allow to show them"

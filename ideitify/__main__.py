@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from ideitify.bundle import BundleError, Estimate, Manifest, verify_bundle
+from ideitify.files import replacing
 from ideitify.knowledge import Entry, close_slugs, find_entry, has_entry, knowledge
 from ideitify.photo import PhotoError, open_photo
 from ideitify.settings import Settings, settings
@@ -270,27 +271,25 @@ def _csv_writer(path: Path | None, top: int) -> Iterator[Callable[[dict[str, Any
     pairs = [(f"deity_{n}", f"probability_{n}") for n in range(1, top + 1)]
     ranked = (name for pair in pairs for name in pair)
     columns = ["file", "verdict", "none_probability", *ranked, "broader", "broader_probability"]
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            writer = csv.DictWriter(
-                file, [*columns, "milliseconds", "heatmap", "error"], extrasaction="ignore"
-            )
-            writer.writeheader()
+    with (
+        replacing(path) as partial,
+        partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        writer = csv.DictWriter(
+            file, [*columns, "milliseconds", "heatmap", "error"], extrasaction="ignore"
+        )
+        writer.writeheader()
 
-            def write_row(record: dict[str, Any]) -> None:
-                row = dict(record)
-                candidates = record.get("candidates", [])
-                for (name, probability), candidate in zip(pairs, candidates, strict=False):
-                    row |= {name: candidate["deity"], probability: candidate["probability"]}
-                if circle := record.get("broader"):
-                    row |= {"broader": circle["name"], "broader_probability": circle["probability"]}
-                writer.writerow(row)
+        def write_row(record: dict[str, Any]) -> None:
+            row = dict(record)
+            candidates = record.get("candidates", [])
+            for (name, probability), candidate in zip(pairs, candidates, strict=False):
+                row |= {name: candidate["deity"], probability: candidate["probability"]}
+            if circle := record.get("broader"):
+                row |= {"broader": circle["name"], "broader_probability": circle["probability"]}
+            writer.writerow(row)
 
-            yield write_row
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        yield write_row
 
 
 @contextmanager

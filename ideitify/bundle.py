@@ -9,7 +9,6 @@ The same folder is a Hub repository. `training` writes it, `Recognizer` reads it
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,6 +21,8 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+
+from ideitify.files import sha256_of
 
 FORMAT_VERSION = 1
 MANIFEST_NAME = "bundle.json"
@@ -151,9 +152,3 @@ def verify_bundle(folder: Path) -> Manifest:
                 "download or export the bundle again"
             )
     return manifest
-
-
-def sha256_of(path: Path) -> str:
-    """Hash a file, hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+
+from ideitify.files import replacing, sha256_of
 
 COLUMNS = (
     "file_name", "category", "skos_concept", "uri", "url", "id", "source", "title", "creator",
@@ -49,7 +50,7 @@ class Picture:
     @property
     def sha256(self) -> str:
         """Content hash (hex): the column where filled, otherwise of the file."""
-        return self.columns.get("sha256") or _sha256(self.path)
+        return self.columns.get("sha256") or sha256_of(self.path)
 
     @property
     def is_synthetic(self) -> bool:
@@ -126,17 +127,13 @@ def write_rows(folder: Path, rows: Sequence[Mapping[str, object]]) -> None:
     """
     extra = dict.fromkeys(name for row in rows for name in row if name not in COLUMNS)
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{METADATA_NAME}.{os.getpid()}.partial"
-    try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, [*COLUMNS, *extra], restval="")
-            writer.writeheader()
-            writer.writerows(rows)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(folder / METADATA_NAME)
-    finally:
-        partial.unlink(missing_ok=True)
+    with (
+        replacing(folder / METADATA_NAME) as partial,
+        partial.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.DictWriter(file, [*COLUMNS, *extra], restval="")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def _check_row(row: dict[str, str], where: str) -> None:
@@ -165,8 +162,3 @@ def fingerprint(pictures: Iterable[Picture]) -> str:
     """
     lines = sorted(f"{picture.sha256} {picture.category}" for picture in pictures)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -11,7 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ideitify.bundle import MANIFEST_NAME, MODEL_NAME, BundleError, sha256_of
+from ideitify.bundle import MANIFEST_NAME, MODEL_NAME, BundleError
+from ideitify.files import sha256_of
 from ideitify.settings import PROJECT_FOLDER
 
 BUNDLE_FILES = [MANIFEST_NAME, MODEL_NAME, "README.md"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from ideitify.dataset import METADATA_NAME, read_rows, write_rows
+from ideitify.files import replacing
 from ideitify.licenses import attribution
 from ideitify.photo import open_photo
 from ideitify.settings import Settings
@@ -172,12 +172,8 @@ def _write(path: Path, content: Path | io.BytesIO) -> None:
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
+    with replacing(path) as partial:
         if isinstance(content, Path):
             shutil.copyfile(content, partial)
         else:
             partial.write_bytes(content.getbuffer())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

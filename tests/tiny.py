@@ -17,7 +17,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from ideitify.bundle import sha256_of
+from ideitify.files import sha256_of
 
 LABELS = ["ganesha", "krishna", "none", "shiva"]
 SIDE = 32

@@ -11,7 +11,8 @@ from fastai.learner import load_learner
 from fastai.vision.augment import AffineCoordTfm, Resize
 from torch import nn
 
-from ideitify.bundle import FORMAT_VERSION, MODEL_NAME, InputSpec, Manifest, Thresholds, sha256_of
+from ideitify.bundle import FORMAT_VERSION, MODEL_NAME, InputSpec, Manifest, Thresholds
+from ideitify.files import sha256_of
 from training.export import export_onnx, write_bundle
 
 DEFAULT_SIZE = 224

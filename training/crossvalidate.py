@@ -21,6 +21,7 @@ from fastai.callback.tracker import EarlyStoppingCallback, TrackerCallback
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
 from ideitify.dataset import Picture, fingerprint
+from ideitify.files import replacing
 from ideitify.recognizer import softmax
 from training.backbone import find_backbone
 from training.data import PictureDataset, choose_pictures, valid_transform
@@ -166,9 +167,8 @@ class KeepBest(TrackerCallback):
     def after_epoch(self) -> None:
         super().after_epoch()
         if self.new_best and self.trained:
-            partial = self.path.with_suffix(".partial")
-            torch.save(self.learn.average.module.state_dict(), partial)
-            partial.replace(self.path)
+            with replacing(self.path) as partial:
+                torch.save(self.learn.average.module.state_dict(), partial)
 
     def after_fit(self) -> None:
         super().after_fit()
@@ -260,8 +260,10 @@ def _test(path: Path, fitted: Fitted, folds: Folds, number: int, heatmaps: int) 
     np.save(path / LOGITS_NAME, logits)
     _draw(path / "heatmaps", fitted, test, softmax(logits), heatmaps)
 
-    partial = path / f"{PREDICTIONS_NAME}.partial"
-    with partial.open("w", newline="", encoding="utf-8") as file:
+    with (
+        replacing(path / PREDICTIONS_NAME) as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
         writer = csv.writer(file)
         places = range(1, min(5, len(data.labels)) + 1)
         writer.writerow([
@@ -276,7 +278,6 @@ def _test(path: Path, fitted: Fitted, folds: Folds, number: int, heatmaps: int) 
                 int(folds.is_unseen_group[index]),
                 *(cell for k in best for cell in (data.labels[k], f"{shares[k]:.6f}")),
             ])  # fmt: skip
-    partial.replace(path / PREDICTIONS_NAME)
 
 
 def _draw(

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock
 from rich.progress import track
 from torchvision.transforms import v2
 
 from ideitify.dataset import NONE_CATEGORY, DatasetError, Picture, fingerprint, read_dataset
+from ideitify.files import replacing
 from ideitify.knowledge import has_entry
 from ideitify.photo import PhotoError, open_photo
 from ideitify.recognizer import fit_square
@@ -57,9 +59,18 @@ def decoded_pictures(pictures: Sequence[Picture], resize: str, cache: Path) -> n
     order = fingerprint(pictures) + "".join(str(picture.path) for picture in pictures)
     key = f"{hashlib.sha256(order.encode()).hexdigest()[:16]}-{resize}-{CACHE_SIZE}.npy"
     path = cache / key
-    if not path.is_file():
-        cache.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / f".{key}.lock"):  # a second run waits, and then has them
+        if not path.is_file():
+            for leftover in cache.glob(f".{key}.*.partial"):  # of a run that was killed
+                leftover.unlink()
+            _decode(pictures, resize, path)
+    return np.load(path, mmap_mode="r")
+
+
+def _decode(pictures: Sequence[Picture], resize: str, path: Path) -> None:
+    """Write the pictures to `path`, which appears when all of them are there."""
+    with replacing(path) as partial:
         shape = (len(pictures), CACHE_SIZE, CACHE_SIZE, 3)
         pixels = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
 
@@ -77,8 +88,6 @@ def decoded_pictures(pictures: Sequence[Picture], resize: str, cache: Path) -> n
             for _ in track(work, "decoding", total=len(pictures)):
                 pass
         pixels.flush()
-        partial.rename(path)
-    return np.load(path, mmap_mode="r")
 
 
 def valid_transform(size: int, mean: Sequence[float], std: Sequence[float]) -> v2.Transform:

@@ -24,9 +24,9 @@ from ideitify.bundle import (
     OUTPUT_NAMES,
     InputSpec,
     Manifest,
-    sha256_of,
 )
 from ideitify.dataset import fingerprint
+from ideitify.files import sha256_of
 from training.calibrate import choose_thresholds, cross_fitted_probabilities, fit_temperature
 from training.card import model_card
 from training.data import PictureDataset, valid_transform

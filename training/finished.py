@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ideitify.bundle import InputSpec, Manifest, sha256_of
+from ideitify.bundle import InputSpec, Manifest
+from ideitify.files import sha256_of
 from ideitify.photo import open_photo
 from ideitify.recognizer import fit_square
 from training.allocator import keep_freed_memory

@@ -21,6 +21,7 @@ import torch
 from fastai.callback.core import Callback
 from fastcore.foundation import L
 
+from ideitify.files import write_whole
 from ideitify.recognizer import softmax
 from training.calibrate import fit_temperature
 from training.distributed import is_main, processes
@@ -86,7 +87,7 @@ class EpochRecord(Callback):
         if not is_main():
             return
         add_to_record(self.folder, epochs=self.epochs)
-        _replace(self.folder / HISTORY_NAME, _as_csv(self.epochs))
+        write_whole(self.folder / HISTORY_NAME, _as_csv(self.epochs))
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -145,7 +146,7 @@ def peak_memory() -> Row:
 
 def write_json(path: Path, content: object) -> None:
     """Write JSON beside `path` and put it there whole."""
-    _replace(path, json.dumps(content, indent=1) + "\n")
+    write_whole(path, json.dumps(content, indent=1) + "\n")
 
 
 def _as_csv(rows: Sequence[Mapping[str, float]]) -> str:
@@ -154,9 +155,3 @@ def _as_csv(rows: Sequence[Mapping[str, float]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from ideitify.dataset import fingerprint
+from ideitify.files import replacing
 from training.record import HISTORY_NAME, RECORD_NAME, write_json
 from training.settings import FitSettings
 
@@ -109,10 +110,8 @@ def _read_facts(run: Path) -> dict[str, Any]:
 
 def save_checkpoint(run: Path, state: Mapping[str, Any]) -> None:
     """Write the run's checkpoint beside the last one and put it in its place whole."""
-    path = run / CHECKPOINT_NAME
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
+    with replacing(run / CHECKPOINT_NAME) as partial:
+        torch.save(state, partial)
 
 
 @contextmanager

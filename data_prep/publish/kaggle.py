@@ -29,6 +29,7 @@ from data_prep.publish.publication import Publication, Version, documents, sha25
 from data_prep.publish.selection import PublishError, Selection, SignedOut, select
 from data_prep.table import Table
 from ideitify.dataset import METADATA_NAME, DatasetError, read_rows
+from ideitify.files import replacing
 from ideitify.licenses import Policy
 
 if TYPE_CHECKING:
@@ -180,8 +181,10 @@ def _zip(path: Path, selection: Selection) -> None:
     contents = sha256("\n".join(names).encode()).encode()  # names are made from contents
     if path.is_file() and _comment(path) == contents:
         return
-    partial = path.with_suffix(".partial")
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:  # pictures are compressed
+    with (
+        replacing(path) as partial,
+        zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive,  # pictures are compressed
+    ):
         for name, picture in names.items():
             with (
                 archive.open(zipfile.ZipInfo(name), "w") as target,
@@ -189,7 +192,6 @@ def _zip(path: Path, selection: Selection) -> None:
             ):
                 shutil.copyfileobj(file, target)
         archive.comment = contents
-    partial.replace(path)
 
 
 def _comment(path: Path) -> bytes:

@@ -5,7 +5,6 @@ Machine-made ones stay at home: they may show signs that no artist and no believ
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from data_prep.table import KEPT, Table
 from ideitify.dataset import COLUMNS, SYNTHETIC_SOURCE
+from ideitify.files import sha256_of
 from ideitify.knowledge import SLUG_PATTERN
 from ideitify.licenses import License, Policy, allowed, attribution, normalize
 
@@ -103,8 +103,7 @@ def _picture(path: Path, row: dict[str, str], license: License) -> Picture:
     if not re.fullmatch(SLUG_PATTERN, row["category"]):
         raise PublishError(f"{path} has the category {row['category']!r}: give it a slug")
     try:
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = sha256_of(path)
     except OSError as error:
         raise PublishError(f"{path} cannot be read ({error.strerror}): {_VALIDATE}") from error
     if row["sha256"] not in {"", sha256}:

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from data_prep.table import Table, read_table
-from ideitify.bundle import sha256_of
 from ideitify.dataset import write_rows
+from ideitify.files import sha256_of
 
 
 def scene(seed: int, size: tuple[int, int] = (320, 240)) -> Image.Image:

@@ -11,8 +11,8 @@ from PIL import Image
 
 from data_prep.table import Table, read_table
 from data_prep.validate import ValidateSettings, validate
-from ideitify.bundle import sha256_of
 from ideitify.dataset import write_rows
+from ideitify.files import sha256_of
 from tests.data_prep.pictures import scene
 
 

@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from ideitify import BundleError, Recognizer
-from ideitify.bundle import Manifest, read_manifest, sha256_of, verify_bundle
+from ideitify.bundle import Manifest, read_manifest, verify_bundle
 from tests.tiny import LABELS, RED, manifest, network, picture, write_bundle, write_manifest
 
 
@@ -162,8 +162,3 @@ def test_a_model_without_an_output(bundle: Path) -> None:
 def test_files_that_the_manifest_does_not_list_do_not_matter(bundle: Path) -> None:
     (bundle / "model.pkl").write_bytes(b"for those who want to go on training")
     assert Recognizer.load(bundle).recognize(picture(RED)).candidates[0].deity == "ganesha"
-
-
-def test_sha256_of_a_file(tmp_path: Path) -> None:
-    (tmp_path / "empty").write_bytes(b"")
-    assert sha256_of(tmp_path / "empty").startswith("e3b0c44298fc1c149afbf4c8996fb924")

@@ -39,7 +39,7 @@ def test_pictures_are_decoded_once(drawn_dataset: Path, tmp_path: Path) -> None:
     pictures = choose_pictures(drawn_dataset)
     pixels = decoded_pictures(pictures, "squish", tmp_path)
     assert pixels.shape == (36, CACHE_SIZE, CACHE_SIZE, 3)
-    (cached,) = tmp_path.iterdir()
+    (cached,) = tmp_path.glob("*.npy")
     changed = cached.stat().st_mtime_ns
     again = decoded_pictures(pictures, "squish", tmp_path)
     assert cached.stat().st_mtime_ns == changed
@@ -51,7 +51,23 @@ def test_a_broken_picture_is_named_and_leaves_no_cache(drawn_dataset: Path, tmp_
     (folder / "images" / "ganesha" / "3.png").write_bytes(b"not a picture")
     with pytest.raises(DatasetError, match=r"3\.png"):
         decoded_pictures(choose_pictures(folder), "squish", tmp_path / "cache")
-    assert not list((tmp_path / "cache").glob("*.npy"))
+    assert names_in(tmp_path / "cache") == {".lock"}
+
+
+def test_what_a_killed_run_left_half_decoded_is_cleared_away(
+    drawn_dataset: Path, tmp_path: Path
+) -> None:
+    pictures = choose_pictures(drawn_dataset)
+    decoded_pictures(pictures, "squish", tmp_path)
+    (cached,) = tmp_path.glob("*.npy")
+    cached.rename(tmp_path / f".{cached.name}.12345.partial")
+    decoded_pictures(pictures, "squish", tmp_path)
+    assert names_in(tmp_path) == {".lock", ".npy"}
+
+
+def names_in(cache: Path) -> set[str]:
+    """Last suffixes of the files there."""
+    return {path.suffix for path in cache.iterdir()}
 
 
 @pytest.mark.parametrize(("power", "share"), [(1.0, 0.9), (0.0, 0.5), (0.5, 0.75)])

@@ -20,8 +20,9 @@ from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import disable_progress_bars
 from huggingface_hub.utils.sha import git_hash
 
-from ideitify.bundle import MANIFEST_NAME, Manifest, sha256_of, verify_bundle
+from ideitify.bundle import MANIFEST_NAME, Manifest, verify_bundle
 from ideitify.dataset import read_dataset
+from ideitify.files import sha256_of
 from ideitify.hub_upload import SIGN_IN, check_repository, hub_speaks
 from training.finished import load_finished
 from training.publish.card import hub_card
