@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ideitify.bundle import Manifest
+from ideitify.files import write_whole
 
 Data = Annotated[Path, typer.Option(help="dataset folder with metadata.csv")]
 Backbone = Annotated[
@@ -36,10 +37,13 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 @contextmanager
 def _in_one_sentence() -> Iterator[None]:
-    """Tell the project's own errors, which say what is wrong and what to do, without a trace."""
+    """Tell the project's own errors, which say what is wrong and what to do, without a trace.
+
+    So are the system's, which name a file and why it cannot be read or written.
+    """
     try:
         yield
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise typer.BadParameter(str(error)) from error
 
 
@@ -231,7 +235,7 @@ def crossvalidate(
         flags = {"seed": seed, "epochs": epochs, "min_images": min_images}
         plan = Plan(folds, patience, monitor, heatmaps)
         run_folds(data, backbone, out, load_settings(settings, flags), plan)
-    summary = report(out)
+        summary = report(out)
     print(f"mean ± standard deviation over {folds} folds, {summary['pictures']} pictures")
     for name, figure in summary["mean"].items():
         print(f"  {name} {figure['mean']:.3f} ± {figure['sd']:.3f}")
@@ -305,10 +309,11 @@ def evaluate(
             pictures=judged.words,
             other=other,
         )
+        if out is not None:
+            write_evaluation(evaluation, known, out)
     for table in terminal_tables(evaluation):
         Console().print(table)
     if out is not None:
-        write_evaluation(evaluation, known, out)
         print(f"report written to {out}")
 
 
@@ -333,9 +338,9 @@ def compare(
         judged = choose_common_side(data, [read_manifest(first), read_manifest(second)], split)
         typer.echo(f"{len(judged.pictures)} pictures: {judged.words}", err=True)
         comparison = paired(*(predict_pictures(b, judged.pictures) for b in (first, second)))
-    print(*lines(comparison), sep="\n")
-    if out is not None:
-        out.write_text(comparison.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        print(*lines(comparison), sep="\n")
+        if out is not None:
+            write_whole(out, comparison.model_dump_json(indent=1) + "\n")
 
 
 @app.command(
@@ -352,9 +357,9 @@ def open_set(
 
     with _in_one_sentence():
         lines = table(study(bundle, data))
-    print(*lines, sep="\n")
-    if out is not None:
-        out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        print(*lines, sep="\n")
+        if out is not None:
+            write_whole(out, "\n".join(lines) + "\n")
 
 
 @app.command(epilog="Example: python -m training convert model.pkl models/converted")

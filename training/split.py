@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_matrix
+from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from ideitify.dataset import Picture
@@ -120,16 +120,13 @@ def near_duplicate_clusters(perceptual_hashes: Sequence[str]) -> np.ndarray:
     Returns:
         int (n,): cluster numbers from 0; pictures without a hash are clusters of their own.
     """
-    count = len(perceptual_hashes)
-    bits = [int(text, 16) if text else None for text in perceptual_hashes]
-    pairs = [
-        (i, j)
-        for i in range(count)
-        for j in range(i)
-        if bits[i] is not None
-        and bits[j] is not None
-        and (bits[i] ^ bits[j]).bit_count() <= NEAR_DUPLICATE_BITS  # type: ignore[operator]
+    codes = np.array([int(text or "0", 16) for text in perceptual_hashes], dtype=np.uint64)
+    hashed = np.array([bool(text) for text in perceptual_hashes], dtype=bool)
+    near = [  # row by row: a large class has few near-duplicates among very many pairs
+        np.flatnonzero(is_hashed & hashed & (np.bitwise_count(code ^ codes) <= NEAR_DUPLICATE_BITS))
+        for code, is_hashed in zip(codes, hashed, strict=True)
     ]
-    rows, columns = zip(*pairs, strict=True) if pairs else ((), ())
-    graph = coo_matrix((np.ones(len(pairs)), (rows, columns)), shape=(count, count))
+    columns = np.concatenate([[], *near])
+    starts = np.cumsum([0, *map(len, near)])
+    graph = csr_matrix((np.ones(len(columns)), columns, starts), shape=(len(codes), len(codes)))
     return connected_components(graph, directed=False)[1]

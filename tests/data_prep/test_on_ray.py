@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from data_prep.steps import find_step
 from data_prep.table import read_table
 from tests.data_prep.pictures import save_dataset, scene
 from tests.ray_cluster import two_nodes
+from tests.waiting import wait_until
 
 STEPS = [find_step(name) for name in ("validate", "quality", "duplicates")]  # quality embeds
 
@@ -37,22 +37,20 @@ def test_a_cluster_gives_what_this_machine_gives_though_a_node_dies(
     pictures = {f"ganesha/{n}.jpg": scenes[n % 20] for n in range(200)}
     table = save_dataset(tmp_path / "cluster", pictures)
     here = Path(shutil.copytree(table.folder, tmp_path / "here"))
-    killed_at: list[int] = []
 
-    with two_nodes() as nodes:
+    with two_nodes() as nodes, ThreadPoolExecutor(1) as beside:
 
-        def kill() -> None:
-            while not measured(table.folder):
-                time.sleep(0.02)
-            killed_at.append(measured(table.folder))
+        def kill() -> int:
+            wait_until(lambda: measured(table.folder) > 0)
+            done = measured(table.folder)
             nodes.kill_second()
+            return done
 
-        killer = threading.Thread(target=kill)
-        killer.start()
+        killing = beside.submit(kill)
         options = {"engine": "ray", "address": nodes.address, "bundle": str(tiny_bundle)}
         there = list(run_steps(table.folder, STEPS, options=options))
-        killer.join()
-    assert 0 < killed_at[0] < 200
+        killed_at = killing.result()
+    assert 0 < killed_at < 200
     local = list(run_steps(here, STEPS, options={"workers": 2, "bundle": str(tiny_bundle)}))
     assert there == local
     rows = [read_table(folder).rows for folder in (table.folder, here)]

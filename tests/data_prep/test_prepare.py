@@ -12,8 +12,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -28,6 +26,7 @@ from data_prep.table import read_table
 from ideitify.dataset import DatasetError, write_rows
 from ideitify.decisions import Decision, append_decisions
 from tests.data_prep.pictures import save_dataset, scene
+from tests.waiting import wait_until
 
 PROJECT = Path(__file__).parents[2]
 NAMES = [f"ganesha/{number}.png" for number in range(4)]
@@ -191,13 +190,6 @@ def refused(done: subprocess.CompletedProcess[str]) -> str:
     assert "Traceback" not in done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
     return done.stderr
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.02)
 
 
 def test_a_run_that_is_killed_goes_on_where_it_stopped(tmp_path: Path) -> None:

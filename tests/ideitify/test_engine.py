@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import count, islice
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import pytest
 from ideitify.engine import EngineError, one_by_one, run
 from ideitify.photo import PhotoError
 from tests.ray_cluster import two_nodes
+from tests.waiting import wait_until
 
 PROJECT = Path(__file__).parents[2]
 
@@ -96,13 +97,6 @@ def test_an_item_that_workers_die_of_takes_none_along() -> None:
 
     done = dict(run(range(10), die_at_three, workers=2, instead=alone))
     assert done == {number: number if number != 3 else -1 for number in range(10)}
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.05)
 
 
 def living_in_group(group: int) -> list[int]:

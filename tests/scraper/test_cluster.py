@@ -5,11 +5,10 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from scraper.settings import ScraperSettings
 from tests.postgres import needs_postgres, new_database
 from tests.scraper.collecting import EVERYTHING, Tally, asked, files_in
 from tests.scraper.museum import Museum
+from tests.waiting import wait_until
 
 PROJECT = Path(__file__).parents[2]
 PICTURES = 300
@@ -55,26 +55,17 @@ def test_a_lot_has_pictures_of_all_hosts() -> None:
         assert set(Counter(one.url.split("/")[2] for one in lot).values()) == {LOT // 2}
 
 
-class Killing(Thread):
-    """Kills a node without warning as soon as the museum has seen so many requests.
+def kill(museum: Museum, requests: int, cluster: Any, node: Any) -> tuple[int, int]:
+    """Kill a node without warning as soon as the museum has seen so many requests.
 
-    Attributes:
-        visitors: the most that had been there at a time until then.
-        tasks: that had begun.
+    Returns:
+        The most visitors that had been there at a time until then, and the tasks that had begun.
     """
-
-    def __init__(self, museum: Museum, requests: int, cluster: Any, node: Any) -> None:
-        super().__init__(daemon=True)
-        self._museum, self._requests = museum, requests
-        self._cluster, self._node = cluster, node
-        self.start()
-
-    def run(self) -> None:
-        while len(self._museum.requests) < self._requests:
-            time.sleep(0.01)
-        self.visitors = self._museum.most_visitors
-        self.tasks = self._museum.count("robots.txt")  # each reads it for itself
-        self._cluster.remove_node(self._node, allow_graceful=False)
+    wait_until(lambda: len(museum.requests) >= requests)
+    visitors = museum.most_visitors
+    tasks = museum.count("robots.txt")  # each reads it for itself
+    cluster.remove_node(node, allow_graceful=False)
+    return visitors, tasks
 
 
 def find(table: Path, folder: Path, place: str, address: str) -> None:
@@ -103,15 +94,16 @@ def test_a_node_that_dies_takes_nothing_along_and_blocks_no_host(
         assert len(ledger.plan(EVERYTHING.selection, EVERYTHING.permits, 9999, "9")) == PICTURES
 
         site = Site(place, folder, SETTINGS, allow_private=True, address=nodes.address)
-        killing = Killing(museum, PICTURES // 3, nodes, node)
-        download_on_cluster(ledger, site, EVERYTHING, tally)
-        killing.join()
+        with ThreadPoolExecutor(1) as beside:
+            killing = beside.submit(kill, museum, PICTURES // 3, nodes, node)
+            download_on_cluster(ledger, site, EVERYTHING, tally)
+            visitors, tasks = killing.result()
         assert ledger.plan(EVERYTHING.selection, EVERYTHING.permits, PICTURES, "9") == []
         stored = {one.file_name for one in ledger.stored()}
     assert len(stored) == PICTURES
     assert files_in(folder) == stored
-    assert killing.tasks == 2
-    assert killing.visitors == AT_A_TIME  # of both together
+    assert tasks == 2
+    assert visitors == AT_A_TIME  # of both together
     twice = sum(times - 1 for times in asked(museum).values())
     # what was in flight on the node: being fetched, in a batch, being looked at
     assert twice <= (AHEAD + PUT_OFF + 1) * AT_A_TIME

@@ -11,9 +11,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from scraper.__main__ import app
 from scraper.settings import scraper_settings
 from tests.scraper.collecting import asked, assert_consistent, files_in
 from tests.scraper.museum import Museum
+from tests.waiting import wait_until
 
 PROJECT = Path(__file__).parents[2]
 SETTINGS = {
@@ -402,10 +402,10 @@ def test_a_disk_that_is_full_ends_the_run_and_a_later_one_goes_on(folder: Path, 
 
 def test_a_worker_that_is_killed_takes_no_picture_along(pictures: Path, folder: Path) -> None:
     """As the system does where memory is short; here as soon as there is one."""
-    killer = threading.Thread(target=kill_first_worker)
-    killer.start()
-    done = harvest()
-    killer.join()
+    with ThreadPoolExecutor(1) as beside:
+        killing = beside.submit(wait_until, kill_a_worker)
+        done = harvest()
+        killing.result()
     assert done.exit_code == 0, done.output
     assert "10 found, 10 stored" in done.output
     assert "Traceback" not in done.output
@@ -413,20 +413,18 @@ def test_a_worker_that_is_killed_takes_no_picture_along(pictures: Path, folder: 
     assert_consistent(folder / "data")
 
 
-def kill_first_worker() -> None:
-    while True:
-        for child in psutil.Process().children():
-            with suppress(psutil.NoSuchProcess):
-                if any("spawn_main" in word for word in child.cmdline()):
-                    child.kill()
-                    return
-        time.sleep(0.005)
+def kill_a_worker() -> bool:
+    """Kill one if there is one; tell whether there was."""
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):
+            if any("spawn_main" in word for word in child.cmdline()):
+                child.kill()
+                return True
+    return False
 
 
 @pytest.mark.parametrize("moment", ["finding", "downloading"])
-def test_ctrl_c_ends_it_tidily_and_the_same_command_goes_on(
-    folder: Path, wait_until: Callable[[Callable[[], bool]], None], moment: str
-) -> None:
+def test_ctrl_c_ends_it_tidily_and_the_same_command_goes_on(folder: Path, moment: str) -> None:
     words = ["harvest", "--class", "ganesha", "--source", "urls=p.csv", "--limit", 200, PRIVATE]
     with Museum(pictures=200, latency=0.1) as museum:
         write_csv(folder / "p.csv", dict.fromkeys(museum.urls(), "CC0"))
@@ -443,17 +441,6 @@ def test_ctrl_c_ends_it_tidily_and_the_same_command_goes_on(
         museum.latency = 0
         assert run(*words).exit_code == 0
     assert len(files_in(folder / "data")) == 200
-
-
-@pytest.fixture
-def wait_until() -> Callable[[Callable[[], bool]], None]:
-    def wait(condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + 120
-        while not condition():
-            assert time.monotonic() < end
-            time.sleep(0.01)
-
-    return wait
 
 
 # Progress

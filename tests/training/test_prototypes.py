@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -88,11 +89,8 @@ def test_a_small_category_is_answered_by_the_bundle_with_an_exact_map(
 
 
 def test_prototypes_can_be_left_out(fitted) -> None:
-    object.__setattr__(fitted, "settings", fitted.settings.model_copy(update={"prototypes": False}))
-    try:
-        assert prototypes.find_prototypes(fitted) is None
-    finally:
-        object.__setattr__(fitted, "settings", FitSettings.model_validate(TINY))
+    settings = fitted.settings.model_copy(update={"prototypes": False})
+    assert prototypes.find_prototypes(replace(fitted, settings=settings)) is None
 
 
 def test_the_model_gives_every_prototype_its_logit(fitted) -> None:

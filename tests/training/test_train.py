@@ -21,6 +21,7 @@ from training.__main__ import app
 from training.backbone import find_backbone
 from training.export import ExportError, check_onnx, export_bundle
 from training.network import Network
+from training.record import read_record
 from training.run_folder import RunError
 from training.settings import FitSettings
 from training.train import fit
@@ -118,12 +119,16 @@ def test_resuming_a_killed_run_gives_the_result_of_an_unbroken_one(
     while not (tmp_path / "run" / "checkpoint.pth").is_file() and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    assert process.wait() == -signal.SIGKILL
+    first = read_record(tmp_path / "run")["epochs"][0]
     again = fit(
         drawn_dataset, tiny_backbone, tmp_path / "run", FitSettings.model_validate(TINY),
         cache=tmp_path / "ideitify", resume=True,
     )  # fmt: skip
     assert np.abs(again.logits - fitted.logits).max() < 1e-3
+    epochs = read_record(tmp_path / "run")["epochs"]
+    assert len(epochs) == TINY["epochs"]
+    assert epochs[0] == first, "an epoch that was finished was trained again"
 
 
 def test_resuming_with_other_settings_is_refused(

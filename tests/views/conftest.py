@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import streamlit
 from streamlit.testing.v1 import AppTest
 
-from ideitify import Recognizer
-from views import parts
+from ideitify import serving
+from ideitify.settings import settings
 
 MAIN = Path(__file__).parents[2] / "views" / "main.py"
 
@@ -20,11 +22,30 @@ def main_module(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
 
+def forget() -> None:
+    """Forget the settings and the model, which a process reads once."""
+    settings.cache_clear()
+    serving._only_keeper.cache_clear()
+    streamlit.cache_resource.clear()
+
+
 @pytest.fixture
-def app(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+def restart(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """What a server reads anew when it is started again, with these settings."""
+
+    def restart(**options: object) -> None:
+        for name, value in options.items():
+            monkeypatch.setenv(f"IDEITIFY_{name.upper()}", str(value))
+        forget()
+
+    yield restart
+    forget()
+
+
+@pytest.fixture
+def app(tiny_bundle: Path, restart: Callable[..., None]) -> AppTest:
     """The app on its first page, not yet run."""
-    recognizer = Recognizer(tiny_bundle)
-    monkeypatch.setattr(parts, "load_recognizer", lambda: recognizer)
+    restart(bundle=tiny_bundle)
     return AppTest.from_file(MAIN, default_timeout=30)
 
 

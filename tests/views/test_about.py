@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
 import pytest
+from huggingface_hub import constants
 from streamlit.testing.v1 import AppTest
 
-from ideitify import BundleError, serving
+from ideitify import serving
+from tests.hub_server import Commit, Hub, running_hub
+from tests.tiny import write_bundle
 from tests.views.conftest import text_of
-from views import parts
 
 
 def test_the_measured_figures_come_with_interval_and_sample(app: AppTest) -> None:
@@ -20,21 +25,37 @@ def test_the_measured_figures_come_with_interval_and_sample(app: AppTest) -> Non
 
 
 def test_without_a_model_the_rest_of_the_page_stands(
-    app: AppTest, monkeypatch: pytest.MonkeyPatch
+    app: AppTest, restart: Callable[..., None], tmp_path: Path
 ) -> None:
-    def fail() -> None:
-        raise BundleError("no bundle")
-
-    monkeypatch.setattr(parts, "load_recognizer", fail)
+    restart(bundle=tmp_path)
     app.run().switch_page("about.py").run()
-    assert "no bundle" in app.error[0].value
+    assert "is not a model bundle" in app.error[0].value
     assert "MIT" in text_of(app)
 
 
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A Hub on this machine, which the client in this process takes for the real one."""
+    with running_hub() as hub:
+        there = {"ENDPOINT": hub.url, "HF_HUB_CACHE": str(tmp_path / "cache")}
+        for name, value in {**there, "HF_HUB_DISABLE_TELEMETRY": True}.items():
+            monkeypatch.setattr(constants, name, value)
+        yield hub
+
+
 def test_a_newer_model_that_was_refused_is_told_with_its_reason(
-    app: AppTest, monkeypatch: pytest.MonkeyPatch
+    app: AppTest, restart: Callable[..., None], hub: Hub, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(serving._keeper(), "refusal", "model.onnx is damaged")
+    bundle = write_bundle(tmp_path / "bundle")
+    hub.add("someone/tiny", bundle)
+    restart(bundle="hf://someone/tiny", refresh_minutes=0)  # no thread outlives the test
     app.run().switch_page("about.py").run()
+    assert not app.warning
+    (bundle / "model.onnx").write_bytes(b"other")
+    hub.add("someone/tiny", bundle)
+    hub.commits["someone/tiny"] = [Commit("damaged", "")]
+    serving._keeper().refresh()  # as its thread does now and then
+    app.run()
     assert "model.onnx is damaged" in app.warning[0].value.replace("\\", "")
     assert "this one goes on" in app.warning[0].value
+    assert "90.0 %" in text_of(app)

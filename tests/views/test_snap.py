@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ideitify import BundleError
-from ideitify.fetch import FetchError
 from tests.tiny import BLUE, GREY, RED, VIOLET, png
 from tests.views.conftest import text_of
-from views import parts
 
 
 def upload(app: AppTest, photo: bytes) -> AppTest:
@@ -104,32 +107,42 @@ def test_a_bad_file_is_refused_with_its_sentence(
     assert app.file_uploader[0].label
 
 
-def test_a_link_is_fetched_and_recognised(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-    monkeypatch.setattr("ideitify.fetch.fetch_photo", lambda url: asked.append(url) or png(RED))
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[str]:
+    """A web server on this machine that has one picture, a red one; its address."""
+    (tmp_path / "red.png").write_bytes(png(RED))
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_link_is_fetched_and_recognised(
+    app: AppTest, restart: Callable[..., None], site: str
+) -> None:
+    restart(allow_private=True)
     app.run().segmented_control("way").set_value("Link").run()
-    app.text_input[0].set_value(" https://example.org/a.png ").run()
-    assert asked == ["https://example.org/a.png"]
+    app.text_input[0].set_value(f" {site}/red.png ").run()
     assert app.title[0].value == "This looks like **Ganesha**"
 
 
-def test_a_link_that_cannot_be_fetched_says_why(
-    app: AppTest, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(url: str) -> bytes:
-        raise FetchError("no_network", "<b>example</b>")
-
-    monkeypatch.setattr("ideitify.fetch.fetch_photo", refuse)
+def test_a_link_into_the_servers_own_network_is_refused(app: AppTest, site: str) -> None:
     app.run().segmented_control("way").set_value("Link").run()
-    app.text_input[0].set_value("https://example.org/a.png").run()
-    assert r"\<b\>example\<\/b\> cannot be reached" in app.error[0].value
+    app.text_input[0].set_value(f"{site}/red.png").run()
+    assert r"127\.0\.0\.1 is not on the public internet" in app.error[0].value
 
 
-def test_without_a_model_it_says_what_to_do(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> None:
-        raise BundleError("bundle.json is missing")
+def test_a_link_that_cannot_be_fetched_says_why(app: AppTest) -> None:
+    app.run().segmented_control("way").set_value("Link").run()
+    app.text_input[0].set_value("https://*example*.invalid/a.png").run()
+    assert r"\*example\*\.invalid cannot be reached" in app.error[0].value
 
-    monkeypatch.setattr(parts, "load_recognizer", fail)
+
+def test_without_a_model_it_says_what_to_do(
+    app: AppTest, restart: Callable[..., None], tmp_path: Path
+) -> None:
+    restart(bundle=tmp_path)
     upload(app, png(RED))
-    assert r"bundle\.json is missing" in app.error[0].value
+    assert r"it has no bundle\.json" in app.error[0].value
     assert "IDEITIFY_BUNDLE" in app.error[0].value
