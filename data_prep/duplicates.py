@@ -33,8 +33,6 @@ from data_prep.table import DECIDED_BY, KEPT, REJECTED, Table
 from ideitify.engine import Engine
 from ideitify.licenses import Permits, normalize
 
-VERSION = 1
-
 SAME_SIZE = 1.1  # steps of pixels: margins are measured to a line or two
 SAME_SHARPNESS = 1.3  # steps: strong compression changes it by 0.1, tripling the size by 2
 _PERMITS: tuple[Permits, ...] = ("open", "noncommercial", "unknown", "restricted")  # best first

@@ -18,8 +18,6 @@ from data_prep.table import Table
 from ideitify.engine import Engine
 from ideitify.knowledge import has_entry
 
-VERSION = 1
-
 SUFFIXES = {
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
     "MPO": {".jpg", ".jpeg", ".mpo"},

@@ -12,7 +12,6 @@ from ideitify.recognizer import Verdict
 _SLUG = {"type": "string", "pattern": SLUG_PATTERN, "examples": ["ganesha"]}
 _PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
 _TEXT = {"type": "string"}
-_TEXTS = {"type": "array", "items": _TEXT}
 _LINK = {"type": "string", "format": "uri-reference"}
 _BINARY: dict[str, Any] = {}  # OpenAPI 3.1: a body of raw bytes has no schema
 

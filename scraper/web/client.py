@@ -37,8 +37,6 @@ from scraper.web.refusal import Refused, Retry
 from scraper.web.robots import AGENT, MAX_ROBOTS_BYTES, RobotsFiles, opt_out
 from scraper.web.signature import describe
 
-__all__ = ["Arrival", "HostEvent", "HostLimits", "PoliteWeb", "Refused"]
-
 if sys.platform == "win32":
     from asyncio import new_event_loop
 else:

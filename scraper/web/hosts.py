@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -31,7 +31,6 @@ class HostEvent:
     host: str
     event: str
     detail: str = ""
-    time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 class HostLimits:
