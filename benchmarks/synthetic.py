@@ -24,7 +24,7 @@ from rich.table import Table
 
 from ideitify.dataset import NONE_CATEGORY
 from ideitify.recognizer import softmax
-from training.metrics import bootstrap, negative_log_likelihood, top_k_hits
+from training.metrics import bootstrap, log_losses, top_k_hits
 from training.settings import load_settings
 from training.train import Fitted, fit
 
@@ -50,8 +50,7 @@ def over_seeds(fits: list[Fitted]) -> Side:
     for fitted in fits:
         targets, shares = fitted.data.targets[fitted.valid], softmax(fitted.logits)
         hits.append(np.stack([top_k_hits(shares, targets, k) for k in RANKS], axis=1))
-        rows = range(len(targets))
-        losses.append([negative_log_likelihood(shares[[i]], targets[[i]]) for i in rows])
+        losses.append(log_losses(shares, targets))
     return Side(np.mean(hits, axis=0), np.mean(losses, axis=0))
 
 

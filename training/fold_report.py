@@ -17,7 +17,13 @@ from sklearn.metrics import precision_recall_fscore_support
 from ideitify.dataset import NONE_CATEGORY
 from ideitify.recognizer import softmax
 from training.crossvalidate import LOGITS_NAME, PLAN_NAME, PREDICTIONS_NAME, fold_folders
-from training.metrics import bootstrap, macro_f1, top_k_accuracy, wilson_interval
+from training.metrics import (
+    bootstrap,
+    macro_f1,
+    negative_log_likelihood,
+    top_k_accuracy,
+    wilson_interval,
+)
 from training.page import COLOURS, chart, render
 from training.record import read_record, write_json
 
@@ -93,10 +99,9 @@ def _table(fold: Path) -> list[dict[str, str]]:
 
 
 def _figures(probabilities: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    truth = probabilities[np.arange(len(targets)), targets]
     return {
         **{name: float(figure(probabilities, targets)) for name, figure in SHARES.items()},
-        "negative_log_likelihood": float(-np.log(truth + 1e-12).mean()),
+        "negative_log_likelihood": negative_log_likelihood(probabilities, targets),
     }
 
 

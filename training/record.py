@@ -25,7 +25,7 @@ from ideitify.files import write_whole
 from ideitify.recognizer import softmax
 from training.calibrate import fit_temperature
 from training.distributed import is_main, processes
-from training.metrics import macro_f1, top_k_accuracy
+from training.metrics import macro_f1, negative_log_likelihood, top_k_accuracy
 
 if TYPE_CHECKING:
     from training.train import Fitted
@@ -131,8 +131,7 @@ def tempered_loss(logits: np.ndarray, targets: np.ndarray) -> float:
     It judges rank and relative confidence, whatever label smoothing and mixed pictures did to the
     scale of the logits. The temperature is fitted on the same pictures: one number.
     """
-    probabilities = softmax(logits / fit_temperature(logits, targets))
-    return float(-np.log(probabilities[np.arange(len(targets)), targets] + 1e-12).mean())
+    return negative_log_likelihood(softmax(logits / fit_temperature(logits, targets)), targets)
 
 
 def peak_memory() -> Row:

@@ -24,6 +24,7 @@ from ideitify.bundle import Manifest
 from ideitify.dataset import METADATA_NAME
 from ideitify.recognizer import softmax
 from training.heatmaps import heat_overlays
+from training.metrics import log_losses
 from training.record import read_record, write_json
 from training.run_folder import SETTINGS_NAME
 from training.train import Fitted, console
@@ -144,7 +145,7 @@ class WandbRun(Callback):
     def _log_pictures(self, fitted: Fitted) -> None:
         data, targets = fitted.data, fitted.data.targets[fitted.valid]
         probabilities = softmax(fitted.logits)
-        losses = -np.log(probabilities[np.arange(len(targets)), targets] + 1e-12)
+        losses = log_losses(probabilities, targets)
         guesses = probabilities.argmax(axis=1)
         worst = np.argsort(-losses)[:WORST_PICTURES]
         overlays = heat_overlays(

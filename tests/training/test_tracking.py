@@ -13,6 +13,7 @@ from wandb.proto.wandb_internal_pb2 import Record
 
 from ideitify.bundle import read_manifest
 from ideitify.dataset import fingerprint, read_dataset
+from tests.waiting import wait_until
 from training.record import read_record
 from training.settings import FitSettings
 from training.tracking import WandbRun, has_key
@@ -46,6 +47,8 @@ def records(run: Path) -> list[Record]:
                 continue
             length = int.from_bytes(content[at + 4 : at + 6], "little")
             kind, at = content[at + 6], at + CHUNK_HEADER
+            if at + length > len(content):  # is being written
+                break
             parts += content[at : at + length]
             at += length
             if kind in (1, 4):
@@ -115,6 +118,8 @@ def tracked(drawn_dataset: Path, tiny_backbone: str, tmp_path_factory: pytest.Te
             )
             wandb.finish(fitted, read_manifest(DEFAULT_BUNDLE), DEFAULT_BUNDLE)
     (folder / "said.txt").write_text(said.getvalue())
+    # W&B's own process writes the last records after `finish` has returned
+    wait_until(lambda: sum(r.WhichOneof("record_type") == "exit" for r in records(run)) == 2)
     return run
 
 
