@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import textwrap
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
@@ -100,6 +101,7 @@ def identify(
     from ideitify.recognizer import Recognizer
 
     _let_any_name_be_printed()
+    warnings.filterwarnings("ignore", module="PIL")  # what is wrong with a photo, its record says
     names = list(find_photos(files))
     failed = 0
     try:
@@ -116,7 +118,7 @@ def identify(
     except OSError as error:
         if isinstance(error, BrokenPipeError):  # whoever reads our output has seen enough
             raise
-        _refuse(f"cannot write {error.filename}: {error.strerror}")
+        _refuse(f"cannot write {error.filename or 'the answers'}: {error.strerror}")
     raise typer.Exit(1 if failed else 0)
 
 
@@ -200,23 +202,39 @@ def identify_photos(
     used: set[str] = set()
     for name, photo, answer in answers:
         if isinstance(answer, PhotoError):
-            yield {"file": name, "error": str(answer)}
+            yield {"file": name, "error": _why_not(name, answer)}
             continue
         record = {"file": name, **answer.as_json()}
         if heatmaps:
             path = heatmaps / _heatmap_name(name, answer.candidates[0].deity, used)
-            _write_heatmap(path, recognizer, photo, answer)
+            try:
+                _write_heatmap(path, recognizer, photo, answer)
+            except PhotoError as error:  # the file was changed or removed since it was recognised
+                yield {"file": name, "error": str(error)}
+                continue
             record["heatmap"] = str(path)
         yield record
 
 
+def _why_not(name: str, error: PhotoError) -> str:
+    """The reason against a file, in a sentence that is true of a folder too."""
+    if name == STDIN or not os.path.isdir(name):  # noqa: PTH112 - see `find_photos`
+        return str(error)
+    if not os.access(name, os.R_OK | os.X_OK):
+        return "The folder cannot be opened: check that you may read it."
+    return "There is no photo in this folder, by the endings of its files: name a photo itself."
+
+
 def _photo(name: str, limits: Settings) -> Path | bytes:
-    return sys.stdin.buffer.read(limits.max_bytes + 1) if name == STDIN else Path(name)
+    if name != STDIN:
+        return Path(name)
+    return sys.stdin.buffer.read(limits.max_bytes + 1) if sys.stdin else b""
 
 
 def _heatmap_name(name: str, deity: str, used: set[str]) -> str:
     """`folder/photo.jpg` -> `photo.ganesha.png`, numbered when another folder has a `photo` too."""
-    stem = (Path(name).stem if name != STDIN else "stdin")[:100]
+    stem = Path(name).stem if name != STDIN else "stdin"
+    stem = os.fsencode(stem)[:150].decode(errors="ignore")  # a file's name has 255 bytes at most
     for number in count(1):
         unique = f"{stem}.{deity}.png" if number == 1 else f"{stem}-{number}.{deity}.png"
         if unique.casefold() not in used:
@@ -295,14 +313,15 @@ def _csv_writer(path: Path | None, top: int) -> Iterator[Callable[[dict[str, Any
 @contextmanager
 def _progress(total: int) -> Iterator[Callable[[], object]]:
     """A progress bar on standard error, where that is a terminal and there are several photos."""
-    if total < 2 or not sys.stderr.isatty():
+    if total < 2 or not (sys.stderr and sys.stderr.isatty()):  # its caller may have closed it
         yield lambda: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     columns = BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    redirect = sys.stdout.isatty()  # else rich would print what belongs in a pipe on the terminal
+    # Without a terminal, rich would print on this one what belongs in a pipe.
+    redirect = bool(sys.stdout and sys.stdout.isatty())
     with Progress(*columns, console=Console(stderr=True), redirect_stdout=redirect) as progress:
         task = progress.add_task("", total=total)
         yield lambda: progress.advance(task)
@@ -407,8 +426,8 @@ def _settings() -> Settings:
 
 def _let_any_name_be_printed() -> None:
     """File names that are not UTF-8 come out as JSON escapes instead of ending the program."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # none that its caller has closed
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def _refuse(message: str) -> NoReturn:

@@ -18,9 +18,9 @@ import asyncio
 import io
 import os
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any, NoReturn, TypeVar
 
 from starlette.datastructures import UploadFile
@@ -46,12 +46,15 @@ from ideitify.serving import default_recognizer
 from ideitify.settings import settings
 
 WORKERS = min(4, os.cpu_count() or 1)  # photos in work at once; each may take its limit of memory
-MOST_WAITING = 64  # photos that wait for a worker; more are sent away, so that memory stays bounded
+MOST_WAITING = 64  # photos that wait for a worker; more are sent away
+MOST_BYTES = 256 * 2**20  # of photos that are received or wait; more are sent away, for memory
+RECEIVE_SECONDS = 180.0  # for a whole photo: 20 MB take them at 1 Mbit/s
 FORM_BYTES = 64 * 1024  # what the rest of a form may take beside the photo
 FORM_FIELDS = 10
 MOST_CANDIDATES = 100
 
 T = TypeVar("T")
+Hold = Callable[[int], None]
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -72,8 +75,8 @@ class ApiError(Exception):
 async def identify(request: Request) -> Response:
     """Recognise a photo."""
     top = _integer(request, "top", default=5, most=MOST_CANDIDATES)
-    photo, name = await _receive_photo(request)
-    answer = await _workers.run(lambda: default_recognizer().recognize(photo, top).as_json())
+    async with _photo_of(request) as (photo, name):
+        answer = await _workers.run(lambda: default_recognizer().recognize(photo, top).as_json())
     deities = f"{request.scope.get('root_path', '')}/api/deities"
     explain = {known["deity"]: f"{deities}/{known['deity']}" for known in answer["candidates"]}
     return _json({"file": name, **answer, "explain": explain})
@@ -82,8 +85,8 @@ async def identify(request: Request) -> Response:
 async def draw_heatmap(request: Request) -> Response:
     """Draw where the model looked, for the deity asked for or its first candidate."""
     deity = request.query_params.get("deity") or None
-    photo, _ = await _receive_photo(request)
-    picture = await _workers.run(lambda: _heatmap(photo, deity))
+    async with _photo_of(request) as (photo, _):
+        picture = await _workers.run(lambda: _heatmap(photo, deity))
     return Response(picture, media_type="image/png")
 
 
@@ -153,26 +156,41 @@ async def nothing_here(request: Request) -> NoReturn:
     raise ApiError(404, "not_found", "There is nothing here: see /api/openapi.json.")
 
 
-async def _receive_photo(request: Request) -> tuple[bytes, str | None]:
-    """Return the photo's bytes and the name its sender gave it.
+@asynccontextmanager
+async def _photo_of(request: Request) -> AsyncGenerator[tuple[bytes, str | None]]:
+    """The photo's bytes, held as long as the body runs, and the name its sender gave it.
 
     Raises:
-        ApiError: too large, or a form without a photo.
+        PhotoError: too large.
+        ApiError: too slow, a form without a photo, or too many are held already.
     """
+    with _memory.share() as hold:
+        try:
+            async with asyncio.timeout(RECEIVE_SECONDS):
+                received = await _receive_photo(request, hold)
+        except TimeoutError as error:
+            detail = "The photo took too long to arrive: send it again, or a smaller one."
+            raise ApiError(408, "too_slow", detail, Connection="close") from error
+        yield received
+
+
+async def _receive_photo(request: Request, hold: Hold) -> tuple[bytes, str | None]:
     if request.headers.get("content-type", "").lower().startswith("multipart/"):
-        return await _photo_field(request)
-    async with aclosing(_bounded(request, settings().max_bytes)) as chunks:
+        return await _photo_field(request, hold)
+    async with aclosing(_bounded(request, settings().max_bytes, hold)) as chunks:
         return b"".join([chunk async for chunk in chunks]), None
 
 
-async def _photo_field(request: Request) -> tuple[bytes, str | None]:
-    async with aclosing(_bounded(request, settings().max_bytes + FORM_BYTES)) as chunks:
+async def _photo_field(request: Request, hold: Hold) -> tuple[bytes, str | None]:
+    async with aclosing(_bounded(request, settings().max_bytes + FORM_BYTES, hold)) as chunks:
         parser = _Form(request.headers, chunks, max_files=1, max_fields=FORM_FIELDS)
         try:
             form = await parser.parse()
         except MultiPartException as error:
             raise ApiError(400, "bad_form", f"The form cannot be read: {error.message}") from error
     try:
+        if not parser.is_whole:
+            raise ApiError(400, "bad_form", "The form ends in the middle: send it again.")
         file = form.get("photo")
         if not isinstance(file, UploadFile):
             raise ApiError(422, "no_photo", "The form must have a file in its field 'photo'.")
@@ -183,9 +201,14 @@ async def _photo_field(request: Request) -> tuple[bytes, str | None]:
 
 class _Form(MultiPartParser):
     spool_max_size = 0  # never on disk: photos are not stored
+    is_whole = False
+
+    def on_end(self) -> None:
+        """Take note of the last boundary, without which the last part is missing or cut."""
+        self.is_whole = True
 
 
-async def _bounded(request: Request, most: int) -> AsyncGenerator[bytes]:
+async def _bounded(request: Request, most: int, hold: Hold) -> AsyncGenerator[bytes]:
     """The body in chunks, refused at the first byte too many and whatever its header promised."""
     error = PhotoError("too_large", settings().max_bytes / 2**20)
     promised = request.headers.get("content-length", "")
@@ -196,6 +219,7 @@ async def _bounded(request: Request, most: int) -> AsyncGenerator[bytes]:
         received += len(chunk)
         if received > most:
             raise error
+        hold(len(chunk))
         yield chunk
 
 
@@ -210,6 +234,39 @@ def _json(
     content: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:
     return JSONResponse(content, status, headers)
+
+
+def _busy() -> ApiError:
+    detail = "Too many photos are waiting: try again in a few seconds."
+    return ApiError(503, "busy", detail, **{"Retry-After": "5"})
+
+
+class _Memory:
+    """Counts the bytes of all photos that are held, whoever sends them and however slowly."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held = 0
+
+    @contextmanager
+    def share(self) -> Iterator[Hold]:
+        """A function that adds bytes to those held; at the end all of them are given back.
+
+        It raises `ApiError` where they would be too many.
+        """
+        mine = 0
+
+        def hold(count: int) -> None:
+            nonlocal mine
+            if self._held + count > self._most:
+                raise _busy()
+            self._held += count
+            mine += count
+
+        try:
+            yield hold
+        finally:
+            self._held -= mine
 
 
 class _Workers:
@@ -227,8 +284,7 @@ class _Workers:
             ApiError: too many are waiting already.
         """
         if self._calls >= self._most:
-            detail = "Too many photos are waiting: try again in a few seconds."
-            raise ApiError(503, "busy", detail, **{"Retry-After": "5"})
+            raise _busy()
         self._calls += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, call)
@@ -237,6 +293,7 @@ class _Workers:
 
 
 _workers = _Workers(WORKERS, MOST_WAITING)
+_memory = _Memory(MOST_BYTES)
 
 
 class _Endpoint:

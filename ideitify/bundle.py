@@ -32,7 +32,8 @@ OUTPUT_NAMES = ("logits", "embedding", "activation_map")
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Probability = Annotated[float, Field(ge=0, le=1)]
-Colour = tuple[float, float, float]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Spread = Annotated[float, Field(ge=1e-3, allow_inf_nan=False)]
 
 
 class BundleError(ValueError):
@@ -50,8 +51,8 @@ class InputSpec(_Strict):
     resize: Literal["squish", "pad"] = Field(
         description="squish: both sides to `size`; pad: the long side to `size`, grey around"
     )
-    mean: Colour
-    std: Colour
+    mean: tuple[Finite, Finite, Finite]
+    std: tuple[Spread, Spread, Spread]
     flip: bool = Field(description="average the logits of the photo and its mirror image")
 
 
@@ -85,7 +86,9 @@ class Manifest(_Strict):
         min_length=2, description="knowledge slugs in the order of the logits"
     )
     input: InputSpec
-    temperature: float = Field(gt=0, description="logits are divided by it before the softmax")
+    temperature: float = Field(
+        ge=1e-3, le=1e3, description="logits are divided by it before the softmax"
+    )
     thresholds: Thresholds
     metrics: dict[str, dict[str, Estimate]] = Field(description="picture set -> metric -> estimate")
     per_class: dict[str, Estimate] = Field(description="label -> recall on the validation pictures")
@@ -121,7 +124,9 @@ def read_manifest(folder: Path) -> Manifest:
         raise BundleError(f"{folder} is not a model bundle: it has no {MANIFEST_NAME}")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{path} is not valid JSON: {error}") from error
     version = content.get("format_version") if isinstance(content, dict) else None
     if version != FORMAT_VERSION:
@@ -146,7 +151,11 @@ def verify_bundle(folder: Path) -> Manifest:
         path = folder / name
         if not path.is_file():
             raise BundleError(f"{folder} is incomplete: {name} is missing; download it again")
-        if sha256_of(path) != expected:
+        try:
+            found = sha256_of(path)
+        except OSError as error:
+            raise BundleError(f"{path} cannot be read: {error.strerror}") from error
+        if found != expected:
             raise BundleError(
                 f"{path} is damaged or was changed: its sha256 is not the one in {MANIFEST_NAME}; "
                 "download or export the bundle again"

@@ -121,9 +121,10 @@ def is_public(address: str) -> bool:
 def _parse(url: str, base: httpx.URL | None = None) -> httpx.URL:
     try:
         target = base.join(url) if base else httpx.URL(url.strip())
+        host = target.host  # decodes punycode, which need not be any
     except (httpx.InvalidURL, UnicodeError) as error:
         raise FetchError("bad_url") from error
-    if target.scheme not in {"http", "https"} or not target.host or target.userinfo:
+    if target.scheme not in {"http", "https"} or not host or target.userinfo:
         raise FetchError("bad_url")
     if target.port not in WEB_PORTS and target.port not in OTHER_PORTS:
         raise FetchError("bad_url")

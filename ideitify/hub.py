@@ -11,11 +11,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ideitify.bundle import MANIFEST_NAME, MODEL_NAME, BundleError
+from ideitify.bundle import MANIFEST_NAME, BundleError, read_manifest
 from ideitify.files import sha256_of
 from ideitify.settings import PROJECT_FOLDER
 
-BUNDLE_FILES = [MANIFEST_NAME, MODEL_NAME, "README.md"]
 PICKLE_NAME = "model.pkl"  # what fastai's `push_to_hub_fastai` writes
 TRAINING_PACKAGES = ("torch", "fastai", "timm", "onnx")
 
@@ -66,9 +65,10 @@ def _local_folder(folder: Path) -> Path:
 
 def _hub_folder(repository: str, revision: str, trust_pickle: bool) -> Path:
     name = f"hf://{repository}@{revision}"
-    folder = _download(repository, revision, BUNDLE_FILES)
+    folder = _download(repository, revision, [MANIFEST_NAME])
     if (folder / MANIFEST_NAME).is_file():
-        return folder
+        commit = folder.name  # a branch may move between two downloads
+        return _download(repository, commit, [MANIFEST_NAME, *read_manifest(folder).files])
     cached = (folder / PICKLE_NAME).is_file()  # asked first, so that it works offline
     if not cached and PICKLE_NAME not in _files_of(repository, revision):
         raise BundleError(f"{name} is not a model bundle: it has no {MANIFEST_NAME}")

@@ -18,6 +18,7 @@ _BINARY: dict[str, Any] = {}  # OpenAPI 3.1: a body of raw bytes has no schema
 _ERRORS = {
     400: "The body is empty, or the form cannot be read.",
     404: "There is no such entry.",
+    408: "The photo took too long to arrive.",
     413: "The photo is too large in bytes, pixels or frames.",
     415: "The body is not an image that can be read.",
     422: "The photo is damaged, missing in the form, or a parameter is wrong.",
@@ -57,7 +58,7 @@ def _identify() -> dict[str, Any]:
         "summary": "Say which deity a photo shows.",
         "parameters": [_query("top", "How many candidates to name.", top)],
         "requestBody": _photo_body(),
-        "responses": _responses("The answer.", _json("Answer"), 400, 413, 415, 422, 503),
+        "responses": _responses("The answer.", _json("Answer"), 400, 408, 413, 415, 422, 503),
     }
 
 
@@ -67,7 +68,9 @@ def _heatmap() -> dict[str, Any]:
         "summary": "Draw where the model looked, over the photo in grey: bright where it did.",
         "parameters": [_query("deity", "For which; by default the first candidate.", _SLUG)],
         "requestBody": _photo_body(),
-        "responses": _responses("The picture.", {"image/png": _BINARY}, 400, 413, 415, 422, 503),
+        "responses": _responses(
+            "The picture.", {"image/png": _BINARY}, 400, 408, 413, 415, 422, 503
+        ),
     }
 
 

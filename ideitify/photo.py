@@ -6,8 +6,11 @@ import io
 import math
 import os
 import re
+import threading
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 # The plugins register themselves; naming them here keeps Pillow from loading all its others, and
 # from doing so in several threads at once.
@@ -27,12 +30,20 @@ from PIL import (
 
 from ideitify.settings import Settings, settings
 
+Bytes = bytes | bytearray | memoryview
+
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")  # and HEIF, see `_formats_for`
 
 # The short side is never reduced below this many times the side that the caller will resize to:
 # resizing the rest of the way then smooths away what a quick reduction does differently, and the
 # model's answers stay those of a full decode.
 REDUCTION_MARGIN = 1.2
+
+# A decoded picture takes four bytes a pixel, and a small file may hold very many: whichever threads
+# open photos, no more than one such picture is in memory at once.
+MANY_PIXELS = 25_000_000
+STRIP_ROWS = 256
+_one_at_a_time = threading.Lock()
 
 # reason -> (HTTP status, sentence for the user)
 _REFUSALS: dict[str, tuple[int, str]] = {
@@ -72,6 +83,8 @@ _SIGNATURES = {
 }
 _SIGNATURE_BYTES = 4096
 
+_EIGHT_BITS = {"L", "RGB", "CMYK"}  # modes that are taken as they are
+
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -103,7 +116,7 @@ class PhotoError(ValueError):
 
 
 def open_photo(
-    source: str | Path | bytes | BinaryIO | Image.Image,
+    source: str | Path | Bytes | BinaryIO | Image.Image,
     *,
     side: int | None = None,
     limits: Settings | None = None,
@@ -154,11 +167,14 @@ def _picture(source: bytes | Image.Image, side: int | None, limits: Settings) ->
         return _upright_rgb(image, side)
 
 
-def _read(source: str | Path | bytes | BinaryIO, max_bytes: int) -> bytes:
+def _read(source: str | Path | Bytes | BinaryIO, max_bytes: int) -> bytes:
     """Return the whole content, having read no more than `max_bytes` and one byte of it."""
     if isinstance(source, (str, Path)):
         return _read_file(Path(source), max_bytes)
-    content = source if isinstance(source, bytes) else _read_stream(source, max_bytes)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        content = bytes(source)
+    else:
+        content = _read_stream(source, max_bytes)
     if not content:
         raise PhotoError("empty")
     if len(content) > max_bytes:
@@ -247,10 +263,11 @@ def _check_jpeg_ends(image: ImageFile.ImageFile, data: bytes) -> None:
 
 def _upright_rgb(image: Image.Image, side: int | None) -> Image.Image:
     """Decode into a new RGB image; what comes first leaves less to do for the rest."""
-    image.load()
-    turn = _UPRIGHT.get(_orientation(image))
-    profile = image.info.get("icc_profile")
-    image = _reduce(_eight_bits(image), side)
+    with _one_at_a_time if image.width * image.height > MANY_PIXELS else nullcontext():
+        image.load()
+        turn = _UPRIGHT.get(_orientation(image))
+        profile = image.info.get("icc_profile")
+        image = _reduce(image, side)
     if image.mode == "RGBA":
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image).convert("RGB")
@@ -269,35 +286,53 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Any mode -> L, RGB, RGBA or CMYK."""
+def _reduce(image: Image.Image, side: int | None) -> Image.Image:
+    """Any mode -> L, RGB, RGBA or CMYK, no larger than need be."""
+    stretch = _stretch(image) if image.mode in {"I", "F"} else None
+    factor = min(image.size) // _kept_side(side) if side else 1
+    if factor <= 1:
+        return _eight_bits(image, stretch)
+    size = image.width // factor, image.height // factor
+    if image.mode in _EIGHT_BITS and not image.has_transparency_data:
+        return image.resize(size, Image.Resampling.BOX)
+    # A strip at a time, for a whole picture of another mode would take its size several times more.
+    strips, rows, scale = [], max(1, STRIP_ROWS // factor), image.height / size[1]
+    for top in range(0, size[1], rows):
+        upper, lower = top * scale, min(top + rows, size[1]) * scale
+        first, last = math.floor(upper), min(math.ceil(lower), image.height)
+        strip = _eight_bits(image.crop((0, first, image.width, last)), stretch)
+        box = (0, upper - first, image.width, min(lower - first, strip.height))
+        strips.append(
+            strip.resize((size[0], round((lower - upper) / scale)), Image.Resampling.BOX, box)
+        )
+    reduced = Image.new(strips[0].mode, size)
+    for number, strip in enumerate(strips):
+        reduced.paste(strip, (0, number * rows))
+    return reduced
+
+
+def _eight_bits(image: Image.Image, stretch: Callable[..., Any] | None) -> Image.Image:
+    """Any mode -> L, RGB, RGBA or CMYK; `stretch` for those whose values have no agreed range."""
     if image.mode.startswith("I;16"):
         return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
-    if image.mode in {"I", "F"}:
-        return _stretch(image)
+    if stretch is not None:
+        return image.point(stretch).convert("L")
     if image.mode == "La":  # Pillow converts it to nothing else
         image = image.convert("LA")
     if image.has_transparency_data:
         return image.convert("RGBA")
-    return image if image.mode in {"L", "RGB", "CMYK"} else image.convert("RGB")
+    return image if image.mode in _EIGHT_BITS else image.convert("RGB")
 
 
-def _stretch(image: Image.Image) -> Image.Image:
-    """I or F -> L; their values have no agreed range, so the picture's own becomes 0..255."""
+def _stretch(image: Image.Image) -> Callable[..., Any]:
+    """What brings the values of an I or F picture, which have no agreed range, to 0..255."""
     low, high = cast("tuple[float, float]", image.getextrema())
     scale = 255 / (high - low) if high > low else 0
-    return image.point(lambda value: value * scale - low * scale).convert("L")
+    return lambda value: value * scale - low * scale
 
 
 def _kept_side(side: int) -> int:
     return math.ceil(REDUCTION_MARGIN * side)
-
-
-def _reduce(image: Image.Image, side: int | None) -> Image.Image:
-    factor = min(image.size) // _kept_side(side) if side else 1
-    if factor <= 1:
-        return image
-    return image.resize((image.width // factor, image.height // factor), Image.Resampling.BOX)
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:

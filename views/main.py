@@ -25,6 +25,9 @@ page = st.navigation(list(icons), position="hidden")
 st.set_page_config(page_title=f"{page.title} · Ideitify", page_icon=HERE / "mark.svg")
 st.html(HERE / "style.css")
 
+if page.title == "Snap" and (slug := st.query_params.get("deity")):  # `/?deity=ganesha`
+    st.switch_page("explore.py", query_params={"deity": slug})
+
 with st.container(key="masthead", horizontal=True, vertical_alignment="center"):
     st.html('<span class="brand">Ideitify</span>', width="content")
     if len(icons) > 1:

@@ -171,11 +171,12 @@ def show_candidates(answer: Answer) -> None:
 
 def explain(answer: Answer) -> None:
     """What to check in the picture, the runner-up, and the story."""
-    first, second = (find_entry(candidate.deity) for candidate in answer.candidates[:2])
+    first, *others = (find_entry(candidate.deity) for candidate in answer.candidates[:2])
     parts.heading("What to look for")
     parts.show_looks(first)
-    parts.heading(f"Or is it {second.name}?")
-    show_difference(first.slug, second.slug)
+    for second in others:  # none where the model knows one deity alone
+        parts.heading(f"Or is it {second.name}?")
+        show_difference(first.slug, second.slug)
     parts.show_story(first)
     parts.link_to(first, f"More about {first.name}")
 
