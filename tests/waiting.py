@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-PATIENCE = 120  # seconds; far more than anything here takes, for the machine may be busy
+PATIENCE = 300  # seconds; far more than anything here takes, for the machine may be busy
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:

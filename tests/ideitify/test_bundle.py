@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,28 @@ def test_a_folder_that_is_no_bundle(tmp_path: Path, folder: str) -> None:
         read_manifest(tmp_path / folder)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe{}", b"not json", b'{"format_version":1'])
+@pytest.mark.skipif(sys.platform != "linux", reason="only there is this file")
+@pytest.mark.parametrize("name", ["bundle.json", "model.onnx"])
+def test_a_file_that_cannot_be_read(bundle: Path, name: str) -> None:
+    (bundle / name).unlink()
+    (bundle / name).symlink_to("/proc/self/mem")  # a file that nobody, root neither, may read
+    with pytest.raises(BundleError, match=rf"{name} cannot be read: Input/output error"):
+        verify_bundle(bundle)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe{}",
+        b"not json",
+        b'{"format_version":1',
+        b"[" * 100_000,
+        b"1" * 5000,
+    ],
+    ids=["empty", "brace", "utf-16", "text", "cut", "deep", "long number"],
+)
 def test_bad_json(bundle: Path, content: bytes) -> None:
     (bundle / "bundle.json").write_bytes(content)
     with pytest.raises(BundleError, match=r"bundle\.json is not valid JSON"):
@@ -62,6 +85,9 @@ def test_another_format_version(bundle: Path, content: str) -> None:
         verify_bundle(bundle)
 
 
+INPUT = {"size": 32, "resize": "squish", "mean": [0, 0, 0], "std": [1, 1, 1], "flip": False}
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
@@ -72,8 +98,13 @@ def test_another_format_version(bundle: Path, content: str) -> None:
         ({"labels": "ganesha"}, "labels"),
         ({"temperature": 0}, "temperature"),
         ({"temperature": "hot"}, "temperature"),
+        ({"temperature": 1e-300}, "temperature"),
+        ({"temperature": math.inf}, "temperature"),
         ({"thresholds": {"deity": 1.5, "none": 0.5, "operating_point": ""}}, "thresholds.deity"),
         ({"input": {"size": 32}}, "input.resize"),
+        ({"input": INPUT | {"std": [1, 0, 1]}}, "input.std.1"),
+        ({"input": INPUT | {"std": [1, 1, math.inf]}}, "input.std.2"),
+        ({"input": INPUT | {"mean": [math.nan, 0, 0]}}, "input.mean.0"),
         ({"files": {}}, r"files does not list model\.onnx"),
         ({"files": {"model.onnx": "abc"}}, "files"),
         ({"metrics": {"validation": {"accuracy": 0.9}}}, "metrics.validation.accuracy"),

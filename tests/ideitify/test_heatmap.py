@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 import pytest
@@ -136,15 +135,3 @@ def test_the_photo_itself_is_left_alone() -> None:
     before = photo.tobytes()
     heat_overlay(photo, np.eye(8, dtype=np.float32), "squish")
     assert photo.tobytes() == before
-
-
-def test_a_phone_screen_is_drawn_at_once() -> None:
-    """30 ms is the aim on an idle machine; the best of some runs says what the code costs."""
-    photo = Image.effect_noise((1280, 960), 60).convert("RGB")
-    answer = answer_of(np.random.default_rng(0).normal(size=(4, 8, 8)).astype(np.float32))
-    seconds = []
-    for _ in range(10):
-        started = perf_counter()
-        heat_overlay(photo, heat_map(answer), "squish")
-        seconds.append(perf_counter() - started)
-    assert min(seconds) < 0.030

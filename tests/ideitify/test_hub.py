@@ -8,14 +8,16 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
 from ideitify.bundle import BundleError
+from ideitify.files import sha256_of
 from ideitify.hub import bundle_folder
-from tests.hub_server import Hub, running_hub
-from tests.tiny import RED, png, write_bundle
+from tests.hub_server import Commit, Hub, running_hub
+from tests.tiny import RED, manifest, png, write_bundle, write_manifest
 
 PROJECT = Path(__file__).parents[2]
 
@@ -64,6 +66,48 @@ def test_only_the_bundles_own_files_are_downloaded(hub: Hub, load) -> None:
     assert load("hf://someone/tiny@v1").returncode == 0
     fetched = {line.rpartition("/")[2] for line in hub.requests if "/resolve/" in line}
     assert fetched == {"bundle.json", "model.onnx", "README.md"}
+
+
+@pytest.fixture
+def with_references(tmp_path: Path) -> Path:
+    """A bundle that lists one more file."""
+    bundle = write_bundle(tmp_path / "with-references")
+    references = bundle / "references.npz"
+    references.write_bytes(b"embeddings of known images")
+    files = {**manifest(bundle)["files"], references.name: sha256_of(references)}
+    write_manifest(bundle, manifest(bundle) | {"files": files})
+    return bundle
+
+
+def test_every_file_that_the_bundle_lists_is_downloaded(
+    hub: Hub, load, with_references: Path
+) -> None:
+    hub.add("someone/more", with_references)
+    done = load("hf://someone/more")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"references\.npz .* all as bundle\.json says", " ".join(done.stdout.split()))
+
+
+def test_a_branch_that_moves_during_a_download_does_not_mix_two_bundles(
+    hub: Hub, load, with_references: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = hub.commit("someone/tiny")
+    answer = hub.answer
+
+    def answer_and_move(request: BaseHTTPRequestHandler) -> None:
+        answer(request)
+        fetched = request.command == "GET" and request.path.endswith(f"{begun}/bundle.json")
+        if fetched and hub.commit("someone/tiny") == begun:
+            hub.versions["someone/tiny", begun] = hub.repositories["someone/tiny"]
+            hub.commits["someone/tiny"] = [Commit("Add references", "")]
+            hub.add("someone/tiny", with_references)
+
+    monkeypatch.setattr(hub, "answer", answer_and_move)
+    done = load("hf://someone/tiny")
+    assert done.returncode == 0, done.stderr
+    assert hub.commit("someone/tiny") != begun
+    assert f"snapshots/{begun}" in "".join(done.stdout.split())
+    assert "references.npz" in load("hf://someone/tiny").stdout, "the next time, the new one"
 
 
 def test_the_cache_serves_while_the_hub_is_down(hub: Hub, load) -> None:

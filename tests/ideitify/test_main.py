@@ -46,11 +46,16 @@ def run(tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 @pytest.fixture
 def run_process(tiny_bundle: Path, tmp_path: Path):
-    """The same as a process of its own, for what only a process has."""
+    """The same as a process of its own, for what only a process has.
 
-    def run_process(*arguments: str | bytes, stdin: bytes = b"", **environment: str) -> Done:
+    `shell` is what a shell does with the program, which it knows as "$@".
+    """
+
+    def run_process(
+        *arguments: str | bytes, stdin: bytes = b"", shell: str = '"$@"', **environment: str
+    ) -> Done:
         done = subprocess.run(
-            [sys.executable, "-m", "ideitify", *arguments],
+            ["sh", "-c", shell, "sh", sys.executable, "-m", "ideitify", *arguments],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": str(PROJECT), "IDEITIFY_BUNDLE": str(tiny_bundle),
                  **environment},
@@ -134,7 +139,7 @@ def test_an_empty_folder_is_reported(run, tmp_path: Path) -> None:
     assert done.returncode == 1
     (record,) = records(done)
     assert record["file"] == "empty"
-    assert "photo" in record["error"]
+    assert record["error"].startswith("There is no photo in this folder")
 
 
 def test_a_photo_from_standard_input(run_process) -> None:
@@ -193,6 +198,17 @@ def test_heat_maps_of_photos_with_one_name(run, tmp_path: Path) -> None:
         assert overlay.size == (64, 64)
 
 
+def test_the_heat_map_of_a_photo_with_a_very_long_name(run, tmp_path: Path) -> None:
+    long = "ग" * 83 + ".png"  # 253 bytes; with the deity there would be more than the 255 allowed
+    for name in (long, "short.png"):
+        (tmp_path / name).write_bytes(png(RED))
+    done = run("identify", long, "short.png", "--json", "--heatmap", "heat")
+    assert done.returncode == 0, done.stderr
+    names = [record["heatmap"] for record in records(done)]
+    assert names == [f"heat/{'ग' * 50}.ganesha.png", "heat/short.ganesha.png"]
+    assert all((tmp_path / name).is_file() for name in names)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -202,7 +218,7 @@ def test_heat_maps_of_photos_with_one_name(run, tmp_path: Path) -> None:
         (["identify", "a.png", "--bundle", "nowhere"], "there is no bundle folder nowhere"),
         (["identify", "a.png", "--bundle", "."], "is not a model bundle"),
         (["identify", "a.png", "--bundle", "ftp://x/y"], "is not a bundle"),
-        (["identify", "a.png", "--csv", "no/such/out.csv"], "cannot write no/such/"),
+        (["identify", "a.png", "--csv", "no/such/out.csv"], "cannot write no/such/out.csv: "),
         (["identify", "a.png", "--csv", "."], "is a directory"),
         (["identify", "a.png", "--heatmap", "a.png"], "is a file"),
         (["info", "--bundle", "nowhere"], "there is no bundle folder nowhere"),
@@ -288,20 +304,37 @@ def test_help_shows_what_there_is(run, command: list[str]) -> None:
         assert f"\n    python -m ideitify {command[0]} " in done.stdout, "an example"
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(tiny_bundle: Path, tmp_path: Path) -> None:
+def test_a_reader_that_has_seen_enough_is_no_error(run_process, tmp_path: Path) -> None:
     for number in range(40):
         (tmp_path / f"{number}.png").write_bytes(png(RED))
-    reader = subprocess.run(
-        f"{sys.executable} -m ideitify identify . --json | head -n 1",
-        shell=True,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(PROJECT), "IDEITIFY_BUNDLE": str(tiny_bundle)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert json.loads(reader.stdout)["file"] == "0.png"
-    assert reader.stderr == ""
+    done = run_process("identify", ".", "--json", shell='"$@" | head -n 1')
+    (record,) = records(done)
+    assert record["file"] == "0.png"
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_output_does_not_stop_the_others(run_process, tmp_path: Path, closed: str) -> None:
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(png(RED))
+    arguments = ["identify", "a.png", "b.png", "--json", "--csv", "out.csv"]
+    done = run_process(*arguments, shell=f'"$@" {closed}')
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(records(done)) == (2 if closed == "2>&-" else 0)
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["deity_1"] for row in csv.DictReader(file)] == ["ganesha", "ganesha"]
+
+
+def test_a_closed_input_holds_no_photo(run_process) -> None:
+    (record,) = records(run_process("identify", "-", "--json", shell='"$@" <&-'))
+    assert record["error"] == "The file is empty: choose the photo again."
+
+
+def test_a_very_large_photo_is_answered_without_a_warning(run_process, tmp_path: Path) -> None:
+    Image.new("L", (12_000, 9000), 128).save(tmp_path / "large.jpg")  # Pillow would warn
+    done = run_process("identify", "large.jpg", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert records(done)[0]["verdict"] == "no_deity"
 
 
 @pytest.mark.parametrize("module", ["ideitify", "ideitify.__main__", "ideitify.hub"])

@@ -43,6 +43,8 @@ MODES = {
 PIL_MODES = {mode for modes in MODES.values() for mode in modes} | {
     "La", "PA", "RGBa", "RGBX", "YCbCr", "HSV", "I", "F", "I;16L", "I;16B"
 }  # fmt: skip
+TRANSLUCENT = {"LA", "La", "PA", "RGBA", "RGBa"}
+RANGELESS = {"I": np.int32, "F": np.float32}
 WITHOUT_EXIF = {"GIF", "BMP"}
 
 # EXIF orientation -> how an upright picture is stored under it
@@ -106,6 +108,19 @@ def scene(width: int, height: int) -> Image.Image:
         layers += np.asarray(grown) / 4
     layers += noise.normal(0, 4, layers.shape)
     return Image.fromarray(layers.clip(0, 255).astype(np.uint8))
+
+
+def scene_in(mode: str) -> Image.Image:
+    """The scene in any mode: over its range of values, and from clear to opaque where it can be."""
+    picture = scene(1003, 917)
+    if mode.startswith("I;16"):
+        deep = in_mode(picture, "I;16")
+        return deep if mode == "I;16" else deep.convert("I").convert(mode)
+    if mode in RANGELESS:
+        return Image.fromarray(1000 * (np.asarray(picture.convert("L"), RANGELESS[mode]) - 90))
+    if mode in TRANSLUCENT:
+        picture.putalpha(Image.linear_gradient("L").resize(picture.size))
+    return picture.convert("LA").convert("La") if mode == "La" else picture.convert(mode)
 
 
 def outcome(data: bytes) -> Image.Image | PhotoError:
@@ -329,6 +344,53 @@ def test_reducing_early_hardly_changes_what_the_model_sees(
     assert difference.max() <= 20
 
 
+@pytest.mark.parametrize("mode", sorted(PIL_MODES))
+def test_reducing_in_strips_is_reducing_the_whole(mode: str) -> None:
+    """The height is a multiple of neither the factor, 15, nor a strip's rows: four strips in all.
+
+    Its 61 rows lie so that no row's border runs through the middle of a pixel, where rounding
+    decides whose it is. Mixing with white before or after may differ by the rounding of alpha.
+    """
+    picture = scene_in(mode)
+    reduced = open_photo(picture, side=50, limits=LIMITS)
+    assert reduced.size == (1003 // 15, 917 // 15)
+    whole = open_photo(picture, limits=LIMITS).resize(reduced.size, Image.Resampling.BOX)
+    difference = np.abs(np.asarray(reduced, int) - np.asarray(whole, int))
+    assert difference.max() <= 2
+
+
+# Opens a photo and prints by how many bytes the process has been larger than it was before. What
+# `resource` calls the peak of a process begins with its parent's.
+MEASURE = """
+import re, sys
+from pathlib import Path
+from ideitify.photo import open_photo
+
+def peak():
+    return 1024 * int(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1])
+
+small, large = sys.argv[1:]
+open_photo(small, side=256)  # loads what decoding needs
+before = peak()
+open_photo(large, side=256)
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a process's peak is told there")
+def test_a_large_picture_of_sixteen_bits_takes_little_more_than_its_pixels(tmp_path: Path) -> None:
+    for name, side in {"small.png": 400, "large.png": 5500}.items():
+        Image.new("I;16", (side, side), 0x8000).save(tmp_path / name, compress_level=1)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, tmp_path / "small.png", tmp_path / "large.png"],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    decoded = 2 * 5500**2
+    assert decoded <= int(done.stdout) < 2.5 * decoded
+
+
 # --------------------------------------------------------------- what is not a photo, or not whole
 
 
@@ -531,6 +593,8 @@ def every_source(path: Path) -> dict[str, Callable[[], object]]:
         "path": lambda: path,
         "name": lambda: str(path),
         "bytes": path.read_bytes,
+        "bytearray": lambda: bytearray(path.read_bytes()),
+        "memoryview": lambda: memoryview(path.read_bytes()),
         "file": lambda: path.open("rb"),
         "unbuffered file": lambda: path.open("rb", buffering=0),
         "file read halfway": read_halfway,

@@ -37,8 +37,12 @@ def test_without_a_model_the_rest_of_the_page_stands(
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A Hub on this machine, which the client in this process takes for the real one."""
     with running_hub() as hub:
-        there = {"ENDPOINT": hub.url, "HF_HUB_CACHE": str(tmp_path / "cache")}
-        for name, value in {**there, "HF_HUB_DISABLE_TELEMETRY": True}.items():
+        found_at = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, hub.url)
+        options = {
+            "ENDPOINT": hub.url, "HUGGINGFACE_CO_URL_TEMPLATE": found_at,
+            "HF_HUB_CACHE": str(tmp_path / "cache"), "HF_HUB_DISABLE_TELEMETRY": True,
+        }  # fmt: skip
+        for name, value in options.items():
             monkeypatch.setattr(constants, name, value)
         yield hub
 

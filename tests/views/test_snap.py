@@ -9,7 +9,7 @@ from threading import Thread
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.tiny import BLUE, GREY, RED, VIOLET, png
+from tests.tiny import BLUE, GREY, RED, VIOLET, png, write_bundle
 from tests.views.conftest import text_of
 
 
@@ -45,6 +45,32 @@ def test_a_photo_is_named_explained_and_compared(app: AppTest) -> None:
     assert "Ganesh Chaturthi" in said
     assert {"Ganesha", "Krishna", "Shiva", "More about Ganesha"} <= {*links(app)}
     assert not app.exception
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "headline", "heading"),
+    [
+        ({"deity": 0.6}, "This looks like **Ganesha**", "What to look for"),
+        ({"deity": 1.0}, "Perhaps **Ganesha**", "Check the picture"),
+    ],
+    ids=["sure", "unsure"],
+)
+def test_a_model_of_one_deity_names_no_other(
+    app: AppTest,
+    restart: Callable[..., None],
+    tmp_path: Path,
+    thresholds: dict[str, float],
+    headline: str,
+    heading: str,
+) -> None:
+    thresholds = {"none": 0.5, "operating_point": "worked out by hand"} | thresholds
+    restart(bundle=write_bundle(tmp_path / "one", ["ganesha", "none"], thresholds=thresholds))
+    upload(app, png(RED))
+    assert not app.exception
+    assert app.title[0].value == headline
+    headings = [heading.value for heading in app.subheader]
+    assert headings[0] == heading
+    assert not [heading for heading in headings if heading.startswith("Or is it")]
 
 
 def test_the_camera_does_the_same(app: AppTest) -> None:
