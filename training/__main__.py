@@ -91,7 +91,7 @@ def fit(
 ) -> None:
     """Fine-tune, validate by source, calibrate and export a bundle."""
     from training.distributed import is_main
-    from training.export import export_bundle
+    from training.export import check_place, export_bundle
     from training.finished import load_teacher
     from training.record import add_to_record
     from training.settings import load_settings
@@ -108,6 +108,7 @@ def fit(
         run = run or Path("runs") / out.name
         if teacher_backbone and not teacher:
             raise ValueError("--teacher-backbone is the backbone of a --teacher: name its run, too")
+        check_place(out)
         learned = load_teacher(teacher, teacher_backbone) if teacher else None
         with ExitStack() as stack:
             trackers = []

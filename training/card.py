@@ -36,10 +36,10 @@ people, beliefs or the authenticity of objects.
 
 ## Measured
 
-{pictures_valid} validation pictures that were not trained on, on one side of a split by source;
-{unseen} of them are from sources with no picture in training. Intervals are 95 %, resampled over
-whole sources. Settings, temperature and thresholds were chosen on these same pictures (the
-calibration error is cross-fitted), so expect a little less on new photos.
+{pictures_valid} validation pictures that were not trained on, on one side of a split by source,
+opened as the app opens them; {unseen} are from sources with no picture in training. Intervals are
+95 %, resampled over whole sources. Settings, temperature and thresholds were chosen on these same
+pictures (the calibration error is cross-fitted), so expect a little less on new photos.
 
 {metrics}
 
@@ -64,8 +64,9 @@ flattered by pictures of the same source in training): {near_duplicates}.
 ## Data and rights
 
 Backbone `{backbone}` ({backbone_license}; {backbone_origin}), pretrained on ImageNet. Trained on
-{pictures_train} labelled pictures from {sources} sources (data fingerprint `{fingerprint}`). Their
-licences: {licenses}. The pictures are not part of this model's folder and are not redistributed.
+{pictures_train} labelled pictures and validated on {pictures_valid}, from {sources} sources (data
+fingerprint `{fingerprint}`). The licences of all of them: {licenses}. The pictures are not part of
+this model's folder and are not redistributed.
 {notes}"""
 
 

@@ -29,7 +29,7 @@ def choose_pictures(folder: Path, min_images: int = 9) -> list[Picture]:
 
     Raises:
         DatasetError: the folder is not a dataset, fewer than two categories remain, or one of them
-            is not in `knowledge/`, so that no bundle could answer it.
+            is not in `knowledge/`, so that no bundle could answer it; or `none` is missing.
     """
     pictures = read_dataset(folder)
     sizes = Counter(picture.category for picture in pictures)
@@ -38,6 +38,12 @@ def choose_pictures(folder: Path, min_images: int = 9) -> list[Picture]:
         raise DatasetError(
             f"{folder} has {len(chosen)} categories with {min_images} or more kept pictures; "
             "at least two are needed (collect more, or lower --min-images)"
+        )
+    if not sizes[NONE_CATEGORY]:
+        raise DatasetError(
+            f"{folder} has no kept picture of the category {NONE_CATEGORY!r}, which teaches what "
+            "is no deity: collect statues of people, figurines, buildings and whatever else might "
+            "be mistaken for one"
         )
     if strangers := sorted(category for category in chosen if not has_entry(category)):
         raise DatasetError(

@@ -91,7 +91,9 @@ def measure(fitted: Fitted) -> dict[str, Figures]:
             continue
         before = _error_of(raw[members], targets[members])
         measured[name] = figures_of(calibrated[members], targets[members], groups[members], none)
-        measured[name]["expected_calibration_error_before"] = bootstrap(before, groups[members])
+        measured[name]["expected_calibration_error_before"] = bootstrap(
+            before, groups[members], is_biased=True
+        )
     return measured
 
 
@@ -119,7 +121,10 @@ def figures_of(
         figures["none_false_positive_rate_at_95_recall"] = lambda i: false_positive_rate_at_recall(
             score[i], is_none[i]
         )
-    measured = {name: bootstrap(figure, groups) for name, figure in figures.items()}
+    measured = {
+        name: bootstrap(figure, groups, is_biased=name == "expected_calibration_error")
+        for name, figure in figures.items()
+    }
     measured["expected_calibration_error_if_perfect"] = calibration_error_if_perfect(probabilities)
     return measured
 
@@ -346,7 +351,9 @@ def compare_calibrations(predictions: Predictions, none: int | None) -> dict[str
         name: {
             "negative_log_likelihood": bootstrap(_mean_of(losses[name]), groups),
             "against_one_temperature": bootstrap(_mean_of(losses[name] - shipped), groups),
-            "expected_calibration_error": bootstrap(_error_of(probabilities, targets), groups),
+            "expected_calibration_error": bootstrap(
+                _error_of(probabilities, targets), groups, is_biased=True
+            ),
             "expected_calibration_error_if_perfect": calibration_error_if_perfect(probabilities),
         }
         for name, probabilities in fitted.items()

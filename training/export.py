@@ -33,7 +33,9 @@ from training.data import PictureDataset, valid_transform
 from training.evaluate import measure, recall_per_class
 from training.halving import round_to_half, store_in_half
 from training.network import Network
+from training.predictions import predict_pictures
 from training.prototypes import Prototypes, find_prototypes
+from training.sides import seen_names
 from training.train import Fitted, validate
 
 CHECKED_PICTURES = 64
@@ -126,6 +128,9 @@ def check_onnx(
 def export_bundle(fitted: Fitted, out: Path, name: str) -> Manifest:
     """Export, check, calibrate, measure and describe a fitted network and its prototypes.
 
+    Temperature, thresholds and figures come from what the exported bundle answers to the files of
+    the validation pictures, opened as the app opens them.
+
     Raises:
         ExportError: see `check_onnx`.
         DatasetError: a picture of a small category cannot be read; it is named.
@@ -138,7 +143,14 @@ def export_bundle(fitted: Fitted, out: Path, name: str) -> Manifest:
         export_onnx(Exported(fitted.network, prototypes), fitted.settings.valid_size, path)
         store_in_half(path)
         check_onnx(fitted.network, _valid_photos(fitted), path, prototypes)
-        return _manifest(fitted, prototypes, name, {MODEL_NAME: sha256_of(path)})
+        files = {MODEL_NAME: sha256_of(path)}
+        logits = fitted.logits
+        if prototypes is not None:
+            logits = np.concatenate([logits, prototypes.valid_logits], axis=1)
+        draft = _manifest(replace(fitted, logits=logits), prototypes, name, files)
+        (folder / MANIFEST_NAME).write_text(draft.model_dump_json(), encoding="utf-8")
+        answers = predict_pictures(folder, [fitted.data.pictures[i] for i in fitted.valid])
+        return _manifest(replace(fitted, logits=answers.logits), prototypes, name, files)
 
     unseen = int(fitted.data.split.is_unseen_group.sum())
     return write_bundle(out, write, lambda m: model_card(m, fitted.data.real, unseen))
@@ -160,8 +172,11 @@ def write_bundle(
     Args:
         write: writes the model into a folder and gives the manifest.
         card: gives the text of README.md.
+
+    Raises:
+        ExportError: see `check_place`.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
+    check_place(out)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
         folder = Path(scratch) / "bundle"
         folder.mkdir()
@@ -176,6 +191,24 @@ def write_bundle(
     return manifest
 
 
+def check_place(out: Path) -> None:
+    """Make sure that a bundle can be written to `out`, before the work is done.
+
+    Raises:
+        ExportError: something other than a bundle is there, which would be lost.
+        OSError: the folder around it cannot be made.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if not out.exists():
+        return
+    there = {path.name for path in out.iterdir()} if out.is_dir() else {out.name}
+    if there and (MANIFEST_NAME not in there or there - {MANIFEST_NAME, MODEL_NAME, "README.md"}):
+        raise ExportError(
+            f"{out} is there and holds {sorted(there - {MANIFEST_NAME})[0]!r}, so it is not only a "
+            "bundle: name a new folder, or that of an older bundle to replace it"
+        )
+
+
 def _valid_photos(fitted: Fitted) -> torch.Tensor:
     """Evenly chosen validation pictures, as the network sees them."""
     chosen = fitted.valid[np.linspace(0, len(fitted.valid) - 1, CHECKED_PICTURES).astype(int)]
@@ -187,10 +220,8 @@ def _valid_photos(fitted: Fitted) -> torch.Tensor:
 def _manifest(
     fitted: Fitted, prototypes: Prototypes | None, name: str, files: dict[str, str]
 ) -> Manifest:
+    """What is true of a bundle; `fitted` has the logits of all its labels."""
     data, settings, backbone = fitted.data, fitted.settings, fitted.backbone
-    if prototypes is not None:  # calibrated and measured as it ships, with all its rows
-        logits = np.concatenate([fitted.logits, prototypes.valid_logits], axis=1)
-        fitted = replace(fitted, logits=logits)
     labels = data.labels + (prototypes.labels if prototypes else [])
     targets = data.targets[fitted.valid]
     groups = np.array([data.pictures[i].group for i in fitted.valid])
@@ -214,6 +245,10 @@ def _manifest(
         prototypes=prototypes.labels if prototypes else [],
         training={
             "fingerprint": fingerprint(data.real),
+            "seen": seen_names(
+                [data.pictures[i] for i in np.flatnonzero(~data.split.is_valid)]
+                + (prototypes.pictures if prototypes else [])
+            ),
             "pictures": {
                 "train": len(data.real) - len(fitted.valid),
                 "valid": len(fitted.valid),

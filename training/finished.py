@@ -58,8 +58,10 @@ def load_finished(run: Path, manifest: Manifest, backbone_name: str | None = Non
     """
     keep_freed_memory()
     known = finished_facts(run)
+    made_of = manifest.training
+    facts = made_of | {"backbone": made_of.get("backbone", {}).get("name")}
     changed = [
-        name for name in ("fingerprint", "settings") if known[name] != manifest.training.get(name)
+        name for name in ("backbone", "fingerprint", "settings") if known[name] != facts.get(name)
     ]
     if changed:
         raise RunError(

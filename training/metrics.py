@@ -13,7 +13,7 @@ from ideitify.bundle import Estimate
 def top_k_hits(probabilities: np.ndarray, targets: np.ndarray, k: int) -> np.ndarray:
     """bool (n,): the target is among the `k` most probable of (n, labels)."""
     at_target = np.take_along_axis(probabilities, targets[:, None], axis=1)
-    return (probabilities > at_target).sum(axis=1) < k
+    return (~(probabilities <= at_target)).sum(axis=1) < k  # nan is never right
 
 
 def top_k_accuracy(probabilities: np.ndarray, targets: np.ndarray, k: int) -> float:
@@ -119,7 +119,12 @@ def false_positive_rate_at_recall(
 
 
 def bootstrap(
-    figure: Callable[[np.ndarray], float], groups: Sequence[str], draws: int = 1000, seed: int = 0
+    figure: Callable[[np.ndarray], float],
+    groups: Sequence[str],
+    draws: int = 1000,
+    seed: int = 0,
+    *,
+    is_biased: bool = False,
 ) -> Estimate:
     """A figure with its 95 % interval, resampling whole groups.
 
@@ -129,6 +134,9 @@ def bootstrap(
     Args:
         figure: takes picture indices (with repeats) and gives the figure.
         groups: the source of each picture (n,).
+        is_biased: whether repeated pictures make the figure larger, as they do a calibration error;
+            the interval is then reflected about the value ("basic bootstrap": Davison and Hinkley,
+            "Bootstrap Methods and their Application", 1997, 5.2) and ends at 0.
     """
     names, group_of = np.unique(np.asarray(groups), return_inverse=True)
     if len(names) == 1:
@@ -141,6 +149,8 @@ def bootstrap(
     ]
     low, high = np.nanpercentile(samples, [2.5, 97.5])
     value = figure(np.arange(len(group_of)))
+    if is_biased:
+        low, high = max(0, 2 * value - high), max(0, 2 * value - low)
     return Estimate(
         value=round(value, 4),
         low=round(float(low), 4),

@@ -53,6 +53,7 @@ class Prototypes:
             without its source.
         facts: how many pictures and categories, how many of them could be measured, and the cost.
         valid_logits: their logits on the validation pictures, float32 (v, k).
+        pictures: what they are made of.
     """
 
     labels: list[str]
@@ -61,6 +62,7 @@ class Prototypes:
     metrics: dict[str, Estimate]
     facts: dict[str, object]
     valid_logits: np.ndarray
+    pictures: list[Picture]
 
     def logits(self, embeddings: np.ndarray) -> np.ndarray:
         """(n, k) for embeddings of unit length (n, d), or means of such over views."""
@@ -153,6 +155,7 @@ def find_prototypes(fitted: Fitted) -> Prototypes | None:
             "cost": _cost(fitted.logits, valid_logits, known, none),
         },
         valid_logits=valid_logits,
+        pictures=few,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import resource
 import sys
 import time
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from fastai.callback.core import Callback
+from fastai.callback.core import Callback, CancelFitException
 from fastcore.foundation import L
 
 from ideitify.files import write_whole
@@ -47,6 +48,7 @@ class EpochRecord(Callback):
             name; learning rates of the head and of the deepest layers after the epoch's last
             batch; `pictures_per_second` in training; `seconds` with validation; the most memory
             held so far by the process, `peak_memory_mib`, and on a GPU, `peak_gpu_memory_mib`.
+        is_diverged: whether a figure was not finite, at which the run was ended.
     """
 
     order = 55  # after fastai's Recorder, before the callbacks that decide on its figures
@@ -55,6 +57,7 @@ class EpochRecord(Callback):
         self.folder = folder
 
     def before_fit(self) -> None:
+        self.is_diverged = False
         self.epochs = read_record(self.folder).get("epochs", [])
 
     def before_epoch(self) -> None:
@@ -82,6 +85,9 @@ class EpochRecord(Callback):
         row["pictures_per_second"] = round(self.seen / self.trained_for, 2)
         row["seconds"] = round(time.perf_counter() - self.started, 2)
         row |= peak_memory()
+        if not all(map(math.isfinite, row.values())):
+            self.is_diverged = True
+            raise CancelFitException  # before this epoch replaces a checkpoint that is sound
         row["pictures_per_second"] *= processes()
         self.epochs = [row for row in self.epochs if row["epoch"] < self.epoch] + [row]
         if not is_main():
@@ -93,7 +99,12 @@ class EpochRecord(Callback):
 def read_record(folder: Path) -> dict[str, Any]:
     """What `metrics.json` of a run folder holds: `epochs`, `final`, `bundle`; {} without one."""
     path = folder / RECORD_NAME
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is damaged: {error}; copy the run anew, or train again without --resume"
+        ) from error
 
 
 def add_to_record(folder: Path, **sections: object) -> None:
@@ -150,7 +161,8 @@ def write_json(path: Path, content: object) -> None:
 
 def _as_csv(rows: Sequence[Mapping[str, float]]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, rows[-1], restval="", lineterminator="\n")
+    names = dict.fromkeys(name for row in rows for name in row)  # another machine has other ones
+    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()

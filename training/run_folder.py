@@ -15,7 +15,7 @@ import torch
 
 from ideitify.dataset import fingerprint
 from ideitify.files import replacing
-from training.record import HISTORY_NAME, RECORD_NAME, write_json
+from training.record import HISTORY_NAME, RECORD_NAME, read_record, write_json
 from training.settings import FitSettings
 
 if TYPE_CHECKING:
@@ -69,8 +69,11 @@ def prepare_run(run: Path, facts: dict[str, object], resume: bool) -> None:
 
     Raises:
         RunError: `resume` with other facts than the run's, or they are damaged.
+        ValueError: `resume` of a damaged record, see `read_record`.
     """
     resume = resume and any((run / name).is_file() for name in (SETTINGS_NAME, CHECKPOINT_NAME))
+    if resume:
+        read_record(run)  # damaged, it is told before anything is decoded or trained
     if resume and (changed := changed_facts(_read_facts(run), facts)):
         raise RunError(
             f"{run} was started with other {' and '.join(changed)}; "

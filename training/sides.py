@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ideitify.bundle import Manifest
-from ideitify.dataset import DatasetError, Picture, fingerprint, read_dataset
-from training.split import split_pictures
+from ideitify.dataset import DatasetError, Picture, read_dataset
 
 SIDES = ("valid", "test", "train", "all")
 
@@ -31,8 +30,9 @@ class Judged:
 def choose_side(folder: Path, manifest: Manifest, side: str | None = None) -> Judged:
     """Choose pictures of a dataset folder.
 
-    Where the folder holds the very pictures that the bundle was made of, its own split is rebuilt
-    from the settings in `bundle.json` and decides what is unseen, whatever the column `split` says.
+    Where the folder holds pictures that the bundle was made of, which `bundle.json` remembers, they
+    are its training side and all others are not, whatever the column `split` says and whatever was
+    added, removed, relabelled or reordered since.
 
     Args:
         side: None for `valid` where that can be told, else `all`.
@@ -54,8 +54,8 @@ def choose_side(folder: Path, manifest: Manifest, side: str | None = None) -> Ju
     if own and side in ("valid", "train"):
         chosen = [p for p in rows if own.get(p.path, "valid") == side]
         words = {
-            "valid": "the bundle's own validation side, rebuilt from its settings: not trained on, "
-            "but temperature and thresholds were chosen on it",
+            "valid": "the bundle's own validation side and what has come since: not trained on, "
+            "but temperature and thresholds were chosen there",
             "train": "pictures that the bundle was trained on: these figures say nothing of others",
         }[side]
         return _judged(chosen, manifest, words)
@@ -63,7 +63,7 @@ def choose_side(folder: Path, manifest: Manifest, side: str | None = None) -> Ju
     if not chosen:
         raise DatasetError(
             f"{folder} has no picture with split {side!r}, and it is not the data set that the "
-            "bundle was made of, whose sides could be rebuilt; run `python -m data_prep prepare` "
+            "bundle was made of, whose sides are known; run `python -m data_prep prepare` "
             "or use --split all"
             if not own
             else f"{folder} has no picture with split {side!r}; use --split valid or all"
@@ -93,24 +93,26 @@ def choose_common_side(
     return Judged(pictures, [], "; ".join(dict.fromkeys(each.words for each in judged)))
 
 
+def seen_names(pictures: Iterable[Picture]) -> list[str]:
+    """What `bundle.json` remembers of the pictures that a bundle is made of, whatever their row.
+
+    Returns:
+        the first 48 bits of their hashes, hex, sorted; two of a million pictures share theirs with
+        a probability of 0.2 %.
+    """
+    return sorted({picture.sha256[:12] for picture in pictures})
+
+
 def _own_sides(rows: list[Picture], manifest: Manifest) -> dict[Path, str] | None:
-    """Path -> "train" or "valid" for what the bundle was made of; None for another data set."""
-    settings = manifest.training.get("settings") or {}
-    few = set(manifest.prototypes)
-    trained = [p for p in rows if p.category in set(manifest.labels) - few]
-    if not trained or fingerprint(trained) != manifest.training.get("fingerprint"):
-        return None
-    split = split_pictures(trained, settings["valid_share"], settings["split_seed"])
-    if int(split.is_valid.sum()) != manifest.training["pictures"]["valid"]:
+    """Path -> "train" for what the bundle was made of, else "valid"; None for another data set."""
+    seen = set(manifest.training.get("seen", ()))
+    if not seen and "fingerprint" in manifest.training:
         raise DatasetError(
-            "the bundle was trained on these pictures with a split that cannot be rebuilt; use "
-            "--split all, or evaluate on other pictures"
+            f"the bundle {manifest.name} does not say which pictures it was trained on, as bundles "
+            "of older versions: export it again from its run"
         )
-    sides = {
-        picture.path: "valid" if is_valid else "train"
-        for picture, is_valid in zip(trained, split.is_valid, strict=True)
-    }
-    return sides | {p.path: "train" for p in rows if p.category in few}
+    sides = {p.path: "train" if p.sha256[:12] in seen else "valid" for p in rows}
+    return sides if "train" in sides.values() else None
 
 
 def _words_of_all(own: dict[Path, str] | None) -> str:

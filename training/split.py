@@ -48,7 +48,7 @@ def split_pictures(pictures: Sequence[Picture], share: float = 0.2, seed: int = 
     """Hold out about `share` of every class (and of every `kind` of negative), by source.
 
     Classes that whole sources cannot split within `ACCEPTED_SHARE` are then split by
-    near-duplicate group.
+    near-duplicate group. The order of the pictures does not matter.
     """
     categories = np.array([picture.category for picture in pictures])
     sources, source_of = np.unique([picture.group for picture in pictures], return_inverse=True)
@@ -64,6 +64,7 @@ def split_pictures(pictures: Sequence[Picture], share: float = 0.2, seed: int = 
         members = np.flatnonzero(categories == category)
         if not ACCEPTED_SHARE[0] <= is_valid[members].mean() <= ACCEPTED_SHARE[1]:
             badly_split.append(str(category))
+            members = members[np.argsort([str(pictures[i].path) for i in members], kind="stable")]
             is_valid[members] = _split_near_duplicates([pictures[i] for i in members], share, rng)
     is_unseen = is_valid & ~np.isin(source_of, source_of[~is_valid])
     return Split(is_valid, is_unseen, badly_split)

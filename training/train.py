@@ -21,7 +21,7 @@ from rich.console import Console
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from ideitify.dataset import Picture
+from ideitify.dataset import DatasetError, Picture
 from training.allocator import keep_freed_memory
 from training.backbone import Backbone, find_backbone, split_names
 from training.callbacks import (
@@ -49,6 +49,7 @@ from training.network import Network, joined_weights, mean_weights
 from training.record import EpochRecord, add_to_record, final_figures
 from training.run_folder import (
     CHECKPOINT_NAME,
+    RunError,
     checkpoint_of,
     prepare_run,
     run_facts,
@@ -60,6 +61,10 @@ from training.synthetic import add_variants
 
 CACHE_FOLDER = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "ideitify"
 SplitChooser = Callable[[list[Picture]], Split]
+DIVERGED = (
+    "the training has diverged, its figures are no longer finite: lower learning_rate in a file "
+    "for --settings, and start afresh"
+)
 console = Console(stderr=True)
 
 
@@ -119,6 +124,10 @@ def load_training_data(
 
     Args:
         synthetic: a folder of machine-made variants to train on as well, see `add_variants`.
+
+    Raises:
+        DatasetError: see `choose_pictures` and `decoded_pictures`; or a category has no picture to
+            train on.
     """
     pictures = choose_pictures(folder, settings.min_images)
     if choose_split is None:
@@ -128,6 +137,12 @@ def load_training_data(
     if synthetic is not None:
         pictures, split = add_variants(pictures, split, synthetic)
     labels, targets = np.unique([picture.category for picture in pictures], return_inverse=True)
+    taught = np.bincount(targets[split.is_train], minlength=len(labels))
+    if not taught.all():
+        raise DatasetError(
+            f"{folder}: no picture of {str(labels[taught == 0][0])!r} is left to train on beside "
+            "those that validate; collect more of it"
+        )
     pixels = decoded_pictures(pictures, settings.resize, cache)
     return TrainingData(pictures, labels.tolist(), targets, split, pixels)
 
@@ -219,6 +234,8 @@ def fit(
             *([LearnFromTeacher(teacher, backbone, settings.teacher_share)] if teacher else []),
         ],
     )
+    if learner.epoch_record.is_diverged:
+        raise RunError(DIVERGED)
     weights = learner.average.module.state_dict()
     taught_by = teacher.backbone.name if teacher else None
     fitted = validate(weights, data, backbone, settings, learner.epoch + 1, taught_by)
@@ -256,6 +273,7 @@ def validate(
 
     Raises:
         RuntimeError: the weights are of another network.
+        RunError: what it says is not finite.
     """
     network = Network(backbone, len(data.labels), settings.dropout, pretrained=False)
     network.load_state_dict(weights)
@@ -263,6 +281,8 @@ def validate(
     valid = np.flatnonzero(data.split.is_valid)
     photos = PictureDataset(data.pixels, valid, data.targets, look)
     logits = predict(network, photos, settings.flip)
+    if not np.isfinite(logits).all():
+        raise RunError(DIVERGED)
     return Fitted(network, data, backbone, settings, logits, valid, epochs, teacher)
 
 
@@ -277,9 +297,12 @@ def fit_head(network: Network, dataset: PictureDataset) -> None:
         scale = features.std()
         probe = LogisticRegression(C=0.01, max_iter=300)
         probe.fit(features / scale, dataset.labels[dataset.indices])
+    weight, bias = probe.coef_ / scale, probe.intercept_
+    if len(probe.classes_) == 2:  # of two classes it gives one row, how far the second is ahead
+        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
     with torch.no_grad():
-        network.head.weight.copy_(torch.tensor(probe.coef_ / scale))
-        network.head.bias.copy_(torch.tensor(probe.intercept_))
+        network.head.weight[probe.classes_] = torch.tensor(weight, dtype=torch.float32)
+        network.head.bias[probe.classes_] = torch.tensor(bias, dtype=torch.float32)
 
 
 def body_features(network: Network, dataset: PictureDataset) -> np.ndarray:
@@ -335,7 +358,7 @@ def _learner(
     loaders = DataLoaders(
         DataLoader(
             train_set,
-            bs=max(1, settings.batch_size // processes()),
+            bs=max(1, min(settings.batch_size, len(train)) // processes()),
             drop_last=True,
             num_workers=0,
             get_idxs=lambda: np.random.choice(len(train), len(train), p=weights).tolist(),

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ideitify.dataset import DatasetError
+from ideitify.dataset import DatasetError, read_rows, write_rows
 from training.data import CACHE_SIZE, choose_pictures, decoded_pictures, sampling_weights
 from training.settings import SettingsError, load_settings
 
@@ -33,6 +33,16 @@ def test_a_category_that_no_bundle_could_answer_is_named_before_anything_is_trai
     table.write_text(table.read_text().replace(",shiva,", ",nobody-known,"))
     with pytest.raises(DatasetError, match=r"no knowledge entry for nobody-known.*scraper new"):
         choose_pictures(folder)
+
+
+def test_a_data_set_without_none_is_refused_before_the_work(
+    drawn_dataset: Path, tmp_path: Path
+) -> None:
+    rows = [row for row in read_rows(drawn_dataset) if row["category"] != "none"]
+    (tmp_path / "images").symlink_to(drawn_dataset / "images")
+    write_rows(tmp_path, rows)
+    with pytest.raises(DatasetError, match="no kept picture of the category 'none'"):
+        choose_pictures(tmp_path)
 
 
 def test_pictures_are_decoded_once(drawn_dataset: Path, tmp_path: Path) -> None:

@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from ideitify.bundle import Manifest
-from ideitify.dataset import fingerprint, read_dataset
+from ideitify.bundle import Manifest, read_manifest
+from ideitify.dataset import fingerprint, read_dataset, read_rows, write_rows
 from ideitify.knowledge import knowledge
 from tests.tiny import BLUE, GREEN, GREY, RED, VIOLET, manifest, picture, write_bundle
 from training.__main__ import app
 from training.evaluate import root, taxonomy_accuracy
 from training.predictions import UNKNOWN, Predictions, predict_pictures
+from training.sides import choose_side, seen_names
+from training.split import split_pictures
 
 COLOURS = {"ganesha": RED, "shiva": GREEN, "krishna": BLUE, "none": GREY, "zeus": VIOLET}
 SOURCES = 3
@@ -108,14 +110,13 @@ def own_bundle(folder: Path, data: Path, **changes: object) -> Path:
     """A tiny bundle that claims to be made of `data`, split by `training.split`."""
     write_bundle(folder)
     trained = [p for p in read_dataset(data) if p.category != "zeus"]
-    facts = {
-        "fingerprint": fingerprint(trained), "settings": {"valid_share": 0.3, "split_seed": 0},
-        "pictures": {"train": 8, "valid": 4},
-    } | changes  # fmt: skip
+    is_valid = split_pictures(trained, 0.3).is_valid
+    seen = [picture for picture, valid in zip(trained, is_valid, strict=True) if not valid]
+    facts = {"fingerprint": fingerprint(trained), "seen": seen_names(seen)} | changes
     return write_bundle(folder, training=facts)
 
 
-def test_its_own_validation_side_is_rebuilt(tmp_path: Path) -> None:
+def test_its_own_validation_side_is_what_it_was_not_trained_on(tmp_path: Path) -> None:
     data = write_dataset(tmp_path / "data", ["valid", "test", "test"])
     bundle = own_bundle(tmp_path / "own", data)
     said = run("evaluate", bundle, "--data", data)
@@ -134,8 +135,8 @@ def test_its_own_validation_side_is_rebuilt(tmp_path: Path) -> None:
             {},
             "were trained on, so figures on them would flatter",
         ),
-        (None, "valid", {"pictures": {"train": 7, "valid": 5}}, "cannot be rebuilt"),
-        (None, "valid", {"fingerprint": "0" * 64}, "use --split all"),
+        (None, "valid", {"seen": []}, "does not say which pictures it was trained on"),
+        (None, "valid", {"seen": ["0" * 12]}, "use --split all"),
         (None, "best", {}, "choose one of valid, test, train, all"),
     ],
 )
@@ -148,6 +149,33 @@ def test_pictures_trained_on_are_not_called_unseen(
     result = CliRunner().invoke(app, arguments, env={"COLUMNS": "500"})
     assert result.exit_code == 2
     assert reason in result.output
+
+
+@pytest.mark.parametrize("change", ["reordered", "removed", "added", "relabelled"])
+def test_no_change_of_the_data_makes_a_picture_trained_on_look_unseen(
+    tmp_path: Path, change: str
+) -> None:
+    data = write_dataset(tmp_path / "data")
+    own = read_manifest(own_bundle(tmp_path / "own", data))
+    seen = {p.path for p in choose_side(data, own, "train").pictures}
+    unseen = {p.path for p in choose_side(data, own, "valid").pictures}
+    rows = read_rows(data)
+    if change == "reordered":
+        rows = rows[::-1]
+    elif change == "removed":
+        rows = [row for row in rows if data / row["file_name"] not in {min(seen), min(unseen)}]
+    elif change == "added":
+        added = data / "images" / "added.png"
+        picture((1, 2, 3)).save(added)
+        rows.append(rows[0] | {"file_name": "images/added.png"})
+        unseen.add(added)
+    else:
+        rows[0]["category"] = rows[-4]["category"]
+    write_rows(data, [row | {"status": "kept"} for row in rows])
+    assert {p.path for p in choose_side(data, own, "train").pictures} <= seen
+    assert {p.path for p in choose_side(data, own, "valid").pictures} <= unseen
+    assert seen
+    assert unseen
 
 
 @pytest.mark.parametrize("command", ["evaluate", "open-set"])

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from ideitify.bundle import verify_bundle
+from ideitify.bundle import read_manifest, verify_bundle
 from ideitify.dataset import read_rows, write_rows
 from ideitify.recognizer import Recognizer
 from tests.training.conftest import BRIEF, Trained
 from training.__main__ import app
-from training.finished import load_fitted
+from training.finished import load_finished, load_fitted
 from training.run_folder import RunError
 from training.settings import FitSettings
 from training.split import split_pictures
@@ -89,6 +89,16 @@ def test_what_cannot_be_exported_is_said(
     result = export(other, tmp_path / "out", **filled)
     assert result.exit_code == 2
     assert words in result.output
+
+
+def test_the_run_of_another_backbone_is_not_that_of_a_bundle(
+    trained: Trained, tmp_path: Path
+) -> None:
+    run = shutil.copytree(trained.run, tmp_path / "run")
+    facts = json.loads((run / "settings.json").read_text())
+    (run / "settings.json").write_text(json.dumps(facts | {"backbone": "resnet18"}))
+    with pytest.raises(RunError, match="is not the run of this bundle, it has other backbone"):
+        load_finished(run, read_manifest(trained.bundle), "resnet18")
 
 
 def test_other_pictures_than_the_run_s_are_refused(trained: Trained, tmp_path: Path) -> None:

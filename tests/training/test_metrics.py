@@ -16,6 +16,10 @@ def test_top_k_accuracy_counts_targets_among_the_k_best() -> None:
     assert metrics.top_k_accuracy(PROBABILITIES, TARGETS, 3) == 1.0
 
 
+def test_what_is_not_a_number_is_never_right() -> None:
+    assert metrics.top_k_accuracy(np.full((4, 3), np.nan), TARGETS, 1) == 0
+
+
 @pytest.mark.parametrize("k", [1, 3, 5])
 def test_top_k_accuracy_agrees_with_scikit_learn(k: int) -> None:
     rng = np.random.default_rng(k)

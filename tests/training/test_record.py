@@ -108,3 +108,15 @@ def test_the_tempered_loss_does_not_depend_on_the_scale_of_the_logits() -> None:
         tempered_loss(logits, targets), abs=1e-3
     )
     assert tempered_loss(logits, targets) < np.log(4)
+
+
+def test_a_run_that_moves_to_a_machine_without_a_gpu_keeps_its_table(
+    drawn_dataset: Path, tiny_backbone: str, tmp_path: Path
+) -> None:
+    run, first = tmp_path / "run", StopAfter(0)
+    fit(drawn_dataset, tiny_backbone, run, TINY, cache=tmp_path, callbacks=[first])
+    (epoch,) = read_record(run)["epochs"]
+    add_to_record(run, epochs=[epoch | {"peak_gpu_memory_mib": 8000.0}])
+    fit(drawn_dataset, tiny_backbone, run, TINY, cache=tmp_path, resume=True)
+    rows = list(csv.DictReader((run / HISTORY_NAME).open()))
+    assert [row["peak_gpu_memory_mib"] for row in rows] == ["8000.0", "", ""]

@@ -17,6 +17,7 @@ DAMAGES = [
     ("settings.json", b"\xff", "settings.json is damaged"),
     ("settings.json", b"[]", "settings.json is not what fit writes"),
 ]
+RECORD_DAMAGE = ("metrics.json", b'{"epochs": [', "metrics.json is damaged")
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def test_export_names_a_damaged_file(
     assert words in result.output
 
 
-@pytest.mark.parametrize(("name", "content", "words"), DAMAGES)
+@pytest.mark.parametrize(("name", "content", "words"), [*DAMAGES, RECORD_DAMAGE])
 def test_resume_names_a_damaged_file_and_leaves_it(
     trained: Trained, run: Path, name: str, content: bytes, words: str
 ) -> None:

@@ -13,18 +13,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fastai.callback.core import Callback
+from sklearn.linear_model import LogisticRegression
 from typer.testing import CliRunner
 
 from ideitify.bundle import verify_bundle
+from ideitify.dataset import DatasetError, read_rows, write_rows
 from ideitify.recognizer import Recognizer
 from training.__main__ import app
 from training.backbone import find_backbone
+from training.data import PictureDataset, valid_transform
 from training.export import ExportError, check_onnx, export_bundle
 from training.network import Network
 from training.record import read_record
 from training.run_folder import RunError
 from training.settings import FitSettings
-from training.train import fit
+from training.train import body_features, fit, fit_head, load_training_data
 
 PROJECT = Path(__file__).parents[2]
 TINY = {
@@ -129,6 +133,73 @@ def test_resuming_a_killed_run_gives_the_result_of_an_unbroken_one(
     epochs = read_record(tmp_path / "run")["epochs"]
     assert len(epochs) == TINY["epochs"]
     assert epochs[0] == first, "an epoch that was finished was trained again"
+
+
+def test_a_category_without_a_picture_to_train_on_is_named(
+    drawn_dataset: Path, tmp_path: Path
+) -> None:
+    rows = read_rows(drawn_dataset)
+    alone = [row for row in rows if row["category"] == "none"][:1]
+    (tmp_path / "images").symlink_to(drawn_dataset / "images")
+    write_rows(tmp_path, [row for row in rows if row["category"] != "none"] + alone)
+    with pytest.raises(DatasetError, match="no picture of 'none' is left to train on"):
+        load_training_data(tmp_path, FitSettings.model_validate(TINY), tmp_path / "cache")
+
+
+def test_fewer_pictures_than_a_batch_are_trained_on_all_the_same(
+    drawn_dataset: Path, tiny_backbone: str, tmp_path: Path
+) -> None:
+    settings = FitSettings.model_validate(TINY | {"batch_size": 200, "epochs": 1})
+    fit(drawn_dataset, tiny_backbone, tmp_path / "run", settings, cache=tmp_path)
+    (epoch,) = read_record(tmp_path / "run")["epochs"]
+    assert epoch["pictures_per_second"] > 0
+
+
+def test_a_training_that_diverges_is_told_and_leaves_its_last_sound_epoch(
+    drawn_dataset: Path, tiny_backbone: str, tmp_path: Path
+) -> None:
+    settings = FitSettings.model_validate(TINY)
+    with pytest.raises(RunError, match="has diverged"):
+        fit(
+            drawn_dataset, tiny_backbone, tmp_path / "run", settings, cache=tmp_path,
+            callbacks=[LossOfNothing(epoch=1)],
+        )  # fmt: skip
+    record = read_record(tmp_path / "run")
+    assert [row["epoch"] for row in record["epochs"]] == [0]
+    assert "final" not in record
+    again = fit(
+        drawn_dataset, tiny_backbone, tmp_path / "run", settings, cache=tmp_path, resume=True
+    )
+    assert np.isfinite(again.logits).all()
+
+
+class LossOfNothing(Callback):
+    """As after a rate that is too high."""
+
+    def __init__(self, epoch: int) -> None:
+        self.bad = epoch
+
+    def after_loss(self) -> None:
+        if self.training and self.epoch == self.bad:
+            self.learn.loss_grad = self.learn.loss_grad * torch.nan
+            self.learn.loss = self.learn.loss_grad
+
+
+@pytest.mark.parametrize("labels", [2, 3])
+def test_the_fitted_head_answers_like_the_logistic_regression(
+    drawn_dataset: Path, tiny_backbone: str, tmp_path: Path, labels: int
+) -> None:
+    data = load_training_data(drawn_dataset, FitSettings.model_validate(TINY), tmp_path)
+    chosen = np.flatnonzero(data.targets < labels)
+    network = Network(find_backbone(tiny_backbone), labels, dropout=0)
+    look = valid_transform(64, (0.5,) * 3, (0.5,) * 3)
+    photos = PictureDataset(data.pixels, chosen, data.targets, look)
+    fit_head(network, photos)
+    features, targets = body_features(network, photos), data.targets[chosen]
+    probe = LogisticRegression(C=0.01, max_iter=300).fit(features / features.std(), targets)
+    with torch.no_grad():
+        answered = network.head(torch.from_numpy(features)).softmax(dim=1).numpy()
+    assert np.abs(answered - probe.predict_proba(features / features.std())).max() < 1e-3
 
 
 def test_resuming_with_other_settings_is_refused(
