@@ -34,7 +34,7 @@ from rich.table import Table
 from sklearn.linear_model import LogisticRegression
 
 from ideitify.bundle import read_manifest
-from ideitify.dataset import NONE_CATEGORY, DatasetError
+from ideitify.dataset import NONE_CATEGORY, DatasetError, fingerprint
 from ideitify.recognizer import softmax
 from training.backbone import find_backbone
 from training.data import PictureDataset, valid_transform
@@ -200,6 +200,8 @@ def main(
 ) -> None:
     """Train every way with every seed and print them side by side."""
     loaded = load_training_data(data, FitSettings(), CACHE_FOLDER)
+    # what other pictures or another backbone gave is not mixed in
+    out = out / f"{find_backbone(backbone).name}-{fingerprint(loaded.real)[:12]}"
     learned = load_teacher(teacher, teacher_backbone) if teacher else None
     results: dict[str, list[np.ndarray]] = {}
     for seed in seeds:
