@@ -10,12 +10,13 @@ from typing import Any
 import torch
 from fastai.callback.core import Callback
 from fastai.learner import Learner, Metric
-from fastai.metrics import AccumMetric, F1Score, accuracy, top_k_accuracy
+from fastai.metrics import AccumMetric, accuracy, top_k_accuracy
 from fastai.torch_core import rank_distrib, set_seed
 from timm.utils import ModelEmaV3
 from torchvision.transforms import v2
 
 from training.distributed import bare, is_main, processes
+from training.metrics import macro_f1
 from training.record import tempered_loss
 from training.run_folder import save_checkpoint
 
@@ -150,8 +151,11 @@ def top_5_accuracy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 def named_metrics() -> list[Metric | Callable]:
     """Validation metrics, each under a name of its own (fastai names a `partial` by its function,
-    so that two of them would share a column)."""
-    f1 = F1Score(average="macro")
-    f1.name = "macro_f1"
+    so that two of them would share a column).
+
+    fastai's `F1Score` is not used: it counts every label that is guessed, and a bundle's figure
+    those that are there.
+    """
+    f1 = AccumMetric(macro_f1, flatten=False, to_np=True)
     loss = AccumMetric(tempered_loss, flatten=False, to_np=True, name="negative_log_likelihood")
     return [accuracy, top_3_accuracy, top_5_accuracy, f1, loss]

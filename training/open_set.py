@@ -25,7 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ideitify.bundle import Estimate, read_manifest
-from ideitify.dataset import NONE_CATEGORY, DatasetError
+from ideitify.dataset import NONE_CATEGORY, DatasetError, fingerprint, read_dataset
 from ideitify.recognizer import softmax
 from training.evaluate import detection
 from training.metrics import bootstrap, none_auroc
@@ -58,10 +58,17 @@ def study(bundle: Path, folder: Path) -> list[Row]:
     """Recognise a bundle's own data set, and compare the scores on it.
 
     Raises:
+        DatasetError: it is another data set.
         BundleError, DatasetError: see `predict_pictures`, `choose_side` and `compare_scores`.
     """
     manifest = read_manifest(bundle)
     few = set(manifest.prototypes)
+    trained = [p for p in read_dataset(folder) if p.category in set(manifest.labels) - few]
+    if fingerprint(trained) != manifest.training.get("fingerprint"):
+        raise DatasetError(
+            f"{folder} is not the data set that {bundle} was made of, or has changed since; name "
+            "that one as it was"
+        )
     valid = choose_side(folder, manifest, "valid")
     training = choose_side(folder, manifest, "train").pictures
     unknown = valid.unknown + [p for p in training if p.category in few]
@@ -201,16 +208,23 @@ def combination(
     """Logistic regression over `COMBINED`; each picture judged by one of other sources.
 
     Raises:
-        DatasetError: without some source one side is empty, so nothing can be fitted.
+        DatasetError: there is one source, or without some source one side is empty, so nothing can
+            be fitted.
     """
+    one_source = DatasetError(
+        "pictures of one source cannot be cross-fitted (fitted on some sources, judged on others); "
+        "add other sources"
+    )
     features = np.stack([scores[name] for name in COMBINED], axis=1)
     share = np.clip(features[:, 0], 1e-6, 1 - 1e-6)
     features[:, 0] = np.log(share / (1 - share))
     joined = np.full(len(features), np.nan)
     folds = min(5, len(np.unique(groups)))
+    if folds == 1:
+        raise one_source
     for fitted, judged in StratifiedGroupKFold(folds).split(features, is_positive, groups):
         if len(np.unique(is_positive[fitted])) < 2:
-            raise DatasetError("pictures of one source cannot be cross-fitted; add other sources")
+            raise one_source
         model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
         model.fit(features[fitted], is_positive[fitted])
         joined[judged] = model.decision_function(features[judged])

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+Seed = Annotated[int, Field(ge=0, lt=2**31)]  # what all the libraries take
+Side = Annotated[int, Field(ge=32, le=2048)]  # halved five times; the bundle's limit
 
 
 class SettingsError(ValueError):
@@ -16,10 +19,10 @@ class SettingsError(ValueError):
 class FitSettings(BaseModel):
     """Settings of `training fit`; `docs/experiments.md` has the runs behind the defaults."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    seed: int = Field(0, description="of the order, the augmentation and the dropout")
-    split_seed: int = Field(0, description="of the split, apart, so that seeds share a split")
+    seed: Seed = Field(0, description="of the order, the augmentation and the dropout")
+    split_seed: Seed = Field(0, description="of the split, apart, so that seeds share a split")
     runs: int = Field(
         1,
         ge=1,
@@ -30,10 +33,10 @@ class FitSettings(BaseModel):
     valid_share: float = Field(0.2, gt=0, lt=0.5, description="of every class, held out by source")
 
     epochs: int = Field(24, ge=1, description="after the head has been fitted on its own")
-    train_size: int = Field(
+    train_size: Side = Field(
         224, description="side in pixels of the crops trained on; smaller ones cost accuracy at 256"
     )
-    valid_size: int = Field(
+    valid_size: Side = Field(
         256,
         description="side at which photos are recognised; larger than the crops trained on, in "
         "which things look larger (Touvron et al., NeurIPS 2019)",
@@ -42,9 +45,11 @@ class FitSettings(BaseModel):
         "squish", description="squish keeps attributes at the edges in view"
     )
 
-    batch_size: int = 32
+    batch_size: int = Field(32, ge=1)
     learning_rate: float = Field(5e-4, gt=0, description="of the head at the cycle's top")
-    body_share: float = Field(0.3, gt=0, description="of the learning rate, for the deepest layers")
+    body_share: float = Field(
+        0.3, gt=0, le=1, description="of the learning rate, for the deepest layers"
+    )
     thaw_share: float = Field(
         0.1,
         ge=0,
@@ -52,7 +57,7 @@ class FitSettings(BaseModel):
         description="of the epochs, the last ones, in which the deepest layers are trained too: "
         "edges and colours need little change, and leaving them saves a third of the time",
     )
-    weight_decay: float = 0.05
+    weight_decay: float = Field(0.05, ge=0)
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     mix_probability: float = Field(
         0.8, ge=0, le=1, description="share of batches with MixUp or CutMix"

@@ -40,7 +40,8 @@ class WandbRun(Callback):
     Trouble with the service is a printed line; the training goes on, and what could not be logged
     after one epoch is logged after the next. The run's id is kept in the run folder, so that a
     resumed run goes on as the same one. Leaving the context closes the run, also when it failed or
-    was interrupted, and prints how to upload one that was logged offline.
+    was interrupted, and prints how to upload one that was logged offline. `WANDB_MODE=disabled`
+    logs nothing.
 
     Args:
         folder: the run folder.
@@ -52,7 +53,8 @@ class WandbRun(Callback):
 
     def __init__(self, folder: Path, data: Path, project: str) -> None:
         self.folder, self.data_folder, self.project = folder, data, project
-        self.wandb_run: wandb.Run | None = None
+        self.is_disabled = os.environ.get("WANDB_MODE") == "disabled"
+        self.tracked_run: wandb.Run | None = None  # fastai calls this callback `wandb_run`
         self.done = 0  # epochs
 
     def before_fit(self) -> None:
@@ -60,30 +62,34 @@ class WandbRun(Callback):
 
     def after_epoch(self) -> None:
         self.done = self.epoch + 1
-        if self.wandb_run:
+        if self.tracked_run:
             _attempt("logging an epoch", self._log_epochs)
 
     def finish(self, fitted: Fitted, manifest: Manifest, bundle: Path) -> None:
         """Log the final figures, the worst validation pictures, the confusions and the bundle."""
-        if not self.wandb_run:  # it saw no training: several became one network
+        if not self.tracked_run:  # it saw no training: several became one network
             self._open()
-        if self.wandb_run:
+        if self.tracked_run:
             _attempt("logging the last epochs", self._log_epochs)
             _attempt("logging the final figures", lambda: self._log_final(manifest))
             _attempt("logging pictures", lambda: self._log_pictures(fitted))
             _attempt("logging the bundle", lambda: self._log_bundle(manifest, bundle))
 
     def __enter__(self) -> WandbRun:
+        if self.is_disabled:
+            console.print("W&B: disabled by WANDB_MODE")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self.wandb_run:
+        if self.tracked_run:
             _attempt("logging the last epochs", self._log_epochs)
             _attempt("closing the run", lambda: self._close(exit_code=int(kind is not None)))
 
     def _open(self) -> None:
+        if self.is_disabled:
+            return
         _attempt("starting", self._start)
-        if self.wandb_run:
+        if self.tracked_run:
             _attempt("logging the data set", self._log_table)
 
     def _start(self) -> None:
@@ -93,9 +99,10 @@ class WandbRun(Callback):
         if mode == "online" and not _is_reachable():
             console.print("W&B cannot be reached, logging offline")
             mode = "offline"
-        self.wandb_run = self._init(mode, facts)
+        self.tracked_run = self._init(mode, facts)
         write_json(self.folder / STATE_NAME, self.state)
-        where = self.wandb_run.url or f"offline, in {self.folder / 'wandb'}"
+        is_offline = self.tracked_run.offline  # W&B warns whoever asks such a run for its URL
+        where = f"offline, in {self.folder / 'wandb'}" if is_offline else self.tracked_run.url
         console.print(f"W&B: {where}; --no-wandb turns it off", markup=False)
 
     def _init(self, mode: Any, facts: dict[str, Any]) -> wandb.Run:
@@ -124,14 +131,14 @@ class WandbRun(Callback):
             metadata={"fingerprint": facts["fingerprint"]},
         )
         table.add_file(str(self.data_folder / METADATA_NAME))
-        self.wandb_run.log_artifact(table)
+        self.tracked_run.log_artifact(table)
 
     def _log_epochs(self) -> None:
         """Log what the record has and W&B has not; online, the service knows best what it has."""
-        logged = self.wandb_run.step if self.wandb_run.url else self.state["logged"]
+        logged = self.state["logged"] if self.tracked_run.offline else self.tracked_run.step
         for row in read_record(self.folder).get("epochs", []):
             if logged <= row["epoch"] < self.done:
-                self.wandb_run.log(row, step=row["epoch"], commit=True)
+                self.tracked_run.log(row, step=row["epoch"], commit=True)
                 self.state["logged"] = row["epoch"] + 1
                 write_json(self.folder / STATE_NAME, self.state)
 
@@ -140,7 +147,7 @@ class WandbRun(Callback):
         for pictures, estimates in manifest.metrics.items():
             for name, estimate in estimates.items():
                 figures[f"{pictures}/{name}"] = estimate.value
-        self.wandb_run.summary.update(figures)
+        self.tracked_run.summary.update(figures)
 
     def _log_pictures(self, fitted: Fitted) -> None:
         data, targets = fitted.data, fitted.data.targets[fitted.valid]
@@ -165,19 +172,18 @@ class WandbRun(Callback):
         confusions = wandb.plot.confusion_matrix(
             y_true=targets.tolist(), preds=guesses.tolist(), class_names=data.labels
         )
-        self.wandb_run.log({"worst_pictures": table, "confusion_matrix": confusions})
+        self.tracked_run.log({"worst_pictures": table, "confusion_matrix": confusions})
 
     def _log_bundle(self, manifest: Manifest, bundle: Path) -> None:
         artifact = wandb.Artifact(
             _artifact_name(manifest.name), "model", metadata=manifest.training
         )
         artifact.add_dir(str(bundle))
-        self.wandb_run.log_artifact(artifact)
+        self.tracked_run.log_artifact(artifact)
 
     def _close(self, exit_code: int) -> None:
-        is_offline = not self.wandb_run.url
-        self.wandb_run.finish(exit_code)
-        if is_offline:
+        self.tracked_run.finish(exit_code)
+        if self.tracked_run.offline:
             files = self.folder / "wandb" / f"offline-run-*-{self.state['id']}"
             console.print(f"W&B: to upload this run: wandb sync {files}", markup=False)
 

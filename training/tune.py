@@ -59,7 +59,7 @@ SEARCH_SPACE: dict[str, tuple[FloatDistribution, str]] = {
 
 
 class TuneError(ValueError):
-    """The folder holds another search, or none that has ended; the message says what to do."""
+    """A search cannot be made, gone on with, or has no end yet; the message says what to do."""
 
 
 class OutOfTime(Exception):
@@ -107,13 +107,17 @@ def tune(
         minutes: of this call; it ends with the epoch in which they are over.
 
     Raises:
-        TuneError: `out` holds a search on other data, settings, backbone or bounds.
+        TuneError: there are several backbones or runs, or `out` holds a search on other data,
+            settings, backbone or bounds.
         DatasetError, BackboneError: see `training.train.fit`.
     """
     deadline = time.monotonic() + 60 * minutes
+    chosen = find_backbone(backbone)
+    if chosen.parts or settings.runs > 1:  # nothing could be pruned, nor end with the time
+        raise TuneError("a search is of one backbone and one run: name one, with runs = 1")
     study = open_study(out, {
         "fingerprint": fingerprint(choose_pictures(folder, settings.min_images)),
-        "backbone": find_backbone(backbone).name,
+        "backbone": chosen.name,
         "settings": settings.model_dump(mode="json"),
         "bounds": {name: distribution_to_json(d) for name, (d, _) in SEARCH_SPACE.items()},
     })  # fmt: skip

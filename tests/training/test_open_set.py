@@ -1,13 +1,18 @@
 """Scores that tell what was not trained, on embeddings that can be pictured."""
 
+import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from ideitify.bundle import Manifest
 from ideitify.dataset import DatasetError, Picture
 from tests.tiny import manifest, write_bundle
+from tests.training.conftest import Trained
+from training.__main__ import app
 from training.open_set import COMBINATION, SHIPPED, compare_scores, table
 from training.predictions import Predictions
 
@@ -61,3 +66,26 @@ def test_unknown_deities_of_one_source_cannot_be_cross_fitted(facts: Manifest) -
     unknown = Predictions(one, facts, unknown.logits, unknown.embeddings)
     with pytest.raises(DatasetError, match="add other sources"):
         compare_scores(known, known, unknown, draws=2)
+
+
+def test_a_validation_side_of_one_source_is_explained(trained: Trained) -> None:
+    command = ["open-set", str(trained.bundle), "--data", str(trained.data)]
+    result = CliRunner().invoke(app, command, env={"COLUMNS": "500"})
+    assert result.exit_code == 2
+    assert "pictures of one source cannot be cross-fitted" in result.output
+
+
+def test_another_data_set_is_refused_without_advice_that_the_command_lacks(
+    trained: Trained, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(trained.data, other)
+    with (other / "metadata.csv").open(newline="", encoding="utf-8") as file:
+        header, _, *rows = csv.reader(file)
+    with (other / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])
+    command = ["open-set", str(trained.bundle), "--data", str(other)]
+    result = CliRunner().invoke(app, command, env={"COLUMNS": "500"})
+    assert result.exit_code == 2
+    assert f"{other} is not the data set that {trained.bundle} was made of" in result.output
+    assert "--split" not in result.output

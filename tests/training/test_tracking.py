@@ -2,6 +2,7 @@
 
 import io
 import json
+import warnings
 from contextlib import redirect_stderr
 from pathlib import Path
 
@@ -106,7 +107,11 @@ def tracked(drawn_dataset: Path, tiny_backbone: str, tmp_path_factory: pytest.Te
                 callbacks=[KilledAfter(1), wandb],
             )  # fmt: skip
         said = io.StringIO()
-        with redirect_stderr(said), WandbRun(run, drawn_dataset, "a-project") as wandb:
+        with (
+            warnings.catch_warnings(record=True) as warned,
+            redirect_stderr(said),
+            WandbRun(run, drawn_dataset, "a-project") as wandb,
+        ):
             fitted = fit(
                 drawn_dataset,
                 tiny_backbone,
@@ -118,6 +123,7 @@ def tracked(drawn_dataset: Path, tiny_backbone: str, tmp_path_factory: pytest.Te
             )
             wandb.finish(fitted, read_manifest(DEFAULT_BUNDLE), DEFAULT_BUNDLE)
     (folder / "said.txt").write_text(said.getvalue())
+    (folder / "warned.txt").write_text("\n".join(str(each.message) for each in warned))
     # W&B's own process writes the last records after `finish` has returned
     wait_until(lambda: sum(r.WhichOneof("record_type") == "exit" for r in records(run)) == 2)
     return run
@@ -195,6 +201,33 @@ def test_the_command_that_uploads_it_later_is_printed(tracked) -> None:
     state = json.loads((tracked / "wandb.json").read_text())
     said = (tracked.parent / "said.txt").read_text().replace("\n", "")
     assert f"wandb sync {tracked}/wandb/offline-run-*-{state['id']}" in said
+
+
+def test_an_offline_run_is_not_asked_for_its_address(tracked) -> None:
+    assert "URL not available" not in (tracked.parent / "said.txt").read_text()
+
+
+def test_no_attribute_hides_one_of_fastais(tracked) -> None:
+    assert "shadowing" not in (tracked.parent / "warned.txt").read_text()
+
+
+def test_a_run_that_is_disabled_says_so_and_leaves_nothing(
+    tracked, drawn_dataset: Path, tiny_backbone: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    run, settings = tmp_path / "run", TINY.model_copy(update={"epochs": 1})
+    with WandbRun(run, drawn_dataset, "a-project") as wandb:
+        fitted = fit(
+            drawn_dataset, tiny_backbone, run, settings, cache=tracked.parent, callbacks=[wandb]
+        )
+        wandb.finish(fitted, read_manifest(DEFAULT_BUNDLE), DEFAULT_BUNDLE)
+    said = capfd.readouterr().err
+    assert said.count("W&B: disabled by WANDB_MODE") == 1
+    assert "offline" not in said
+    assert "sync" not in said
+    assert not (run / "wandb").exists()
+    assert not (run / "wandb.json").exists(), "a later call would think that epochs are logged"
 
 
 def test_a_service_out_of_reach_is_a_line_and_the_figures_are_kept(

@@ -75,6 +75,17 @@ def test_without_time_nothing_is_tried(search) -> None:
     assert len(again.trials) == len(study.trials)
 
 
+@pytest.mark.parametrize(("joined", "runs"), [(True, 1), (False, 2)])
+def test_several_trainings_are_refused_before_any_work(
+    drawn_dataset: Path, tiny_backbone: str, tmp_path: Path, joined: bool, runs: int
+) -> None:
+    backbone = f"{tiny_backbone}+{tiny_backbone}" if joined else tiny_backbone
+    settings = TINY.model_copy(update={"runs": runs})
+    with pytest.raises(TuneError, match="one backbone and one run"):
+        tune(drawn_dataset, backbone, tmp_path / "tune", settings, trials=1, minutes=0)
+    assert not (tmp_path / "tune").exists()
+
+
 def test_other_settings_are_refused(search, tmp_path: Path) -> None:
     (data, backbone, out, _), *_ = search
     with pytest.raises(TuneError, match="other settings; go on with the same"):
