@@ -25,12 +25,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ideitify.bundle import Estimate, read_manifest
-from ideitify.dataset import NONE_CATEGORY, DatasetError, fingerprint, read_dataset
+from ideitify.dataset import NONE_CATEGORY, DatasetError, read_dataset
 from ideitify.recognizer import softmax
 from training.evaluate import detection
 from training.metrics import bootstrap, none_auroc
 from training.predictions import Predictions, predict_pictures
-from training.sides import choose_side
+from training.sides import choose_side, seen_names
 
 NEIGHBOURS = 10  # the first neighbour alone gave 0.02 less AUROC
 SHIPPED = "probability of `none`"
@@ -63,11 +63,10 @@ def study(bundle: Path, folder: Path) -> list[Row]:
     """
     manifest = read_manifest(bundle)
     few = set(manifest.prototypes)
-    trained = [p for p in read_dataset(folder) if p.category in set(manifest.labels) - few]
-    if fingerprint(trained) != manifest.training.get("fingerprint"):
+    if set(seen_names(read_dataset(folder))).isdisjoint(manifest.training.get("seen", ())):
         raise DatasetError(
-            f"{folder} is not the data set that {bundle} was made of, or has changed since; name "
-            "that one as it was"
+            f"{folder} has no picture that {bundle} says it was trained on; name the data set that "
+            "it was made of, or export it again where it is of an older version"
         )
     valid = choose_side(folder, manifest, "valid")
     training = choose_side(folder, manifest, "train").pictures

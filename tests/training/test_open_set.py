@@ -81,11 +81,13 @@ def test_another_data_set_is_refused_without_advice_that_the_command_lacks(
     other = tmp_path / "other"
     shutil.copytree(trained.data, other)
     with (other / "metadata.csv").open(newline="", encoding="utf-8") as file:
-        header, _, *rows = csv.reader(file)
+        rows = [row | {"sha256": row["sha256"][::-1]} for row in csv.DictReader(file)]
     with (other / "metadata.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([header, *rows])
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
     command = ["open-set", str(trained.bundle), "--data", str(other)]
     result = CliRunner().invoke(app, command, env={"COLUMNS": "500"})
     assert result.exit_code == 2
-    assert f"{other} is not the data set that {trained.bundle} was made of" in result.output
+    assert f"{other} has no picture that {trained.bundle} says it was trained on" in result.output
     assert "--split" not in result.output
