@@ -16,6 +16,7 @@ import httpx
 from PIL import Image
 from selenium import webdriver
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
@@ -147,6 +148,15 @@ class Browser:
         chooser = "input[type=file]"
         self.wait(lambda: self.driver.find_elements(By.CSS_SELECTOR, chooser))
         self.driver.find_element(By.CSS_SELECTOR, chooser).send_keys(str(photo))
+
+    def press(self, element: WebElement, key: str) -> None:
+        """Give an element the focus, as Tab does, and press a key.
+
+        The element itself may be clipped away, as a switch is that others draw.
+        """
+        self.run("arguments[0].focus()", element)
+        assert self.driver.switch_to.active_element == element, "the keyboard does not reach it"
+        ActionChains(self.driver).send_keys(key).perform()
 
     def overflow(self) -> int:
         """How many pixels the page is wider than the screen."""

@@ -128,7 +128,8 @@ def test_the_heat_map_is_a_toggle(browser: Browser, site: str, photo) -> None:
     browser.find("img[alt='Your photo']")
     browser.settle()
     toggle = browser.find("[data-testid=stCheckbox]", "Show where the model looked")
-    toggle.find_element(By.TAG_NAME, "input").send_keys(Keys.SPACE)
+    switch = toggle.find_element(By.TAG_NAME, "input")
+    browser.press(switch, Keys.SPACE)
     assert browser.find("img[alt*='speaks for']")
     assert browser.overflow() <= 0
 
