@@ -199,10 +199,14 @@ def main(
     teacher_backbone: Annotated[str | None, typer.Option(help="as given to that run")] = None,
 ) -> None:
     """Train every way with every seed and print them side by side."""
-    loaded = load_training_data(data, FitSettings(), CACHE_FOLDER)
-    # what other pictures or another backbone gave is not mixed in
-    out = out / f"{find_backbone(backbone).name}-{fingerprint(loaded.real)[:12]}"
-    learned = load_teacher(teacher, teacher_backbone) if teacher else None
+    try:
+        loaded = load_training_data(data, FitSettings(), CACHE_FOLDER)
+        asked = [ask_bundle(bundle, data, loaded)] if bundle else []
+        learned = load_teacher(teacher, teacher_backbone) if teacher else None
+        # what other pictures or another backbone gave is not mixed in
+        out = out / f"{find_backbone(backbone).name}-{fingerprint(loaded.real)[:12]}"
+    except ValueError as error:  # told before hours of training
+        raise typer.BadParameter(str(error)) from error
     results: dict[str, list[np.ndarray]] = {}
     for seed in seeds:
         ways = kept(out / "probe.npz", lambda: train_probe(loaded, backbone))
@@ -213,8 +217,8 @@ def main(
             ways |= train_ours(data, backbone, out / f"ours_{seed}_{runs}", ours, learned)
         for way, probabilities in ways.items():
             results.setdefault(way, []).append(probabilities)
-    if bundle:
-        results["ours"] = [ask_bundle(bundle, data, loaded)]
+    if asked:
+        results["ours"] = asked
     print_table(results, loaded)
 
 

@@ -127,7 +127,9 @@ def read_manifest(folder: Path) -> Manifest:
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise BundleError(f"{path} is not valid JSON: {error}") from error
+        raise BundleError(
+            f"{path} is not valid JSON: {error}; download or export the bundle again"
+        ) from error
     version = content.get("format_version") if isinstance(content, dict) else None
     if version != FORMAT_VERSION:
         raise BundleError(

@@ -67,8 +67,11 @@ def _hub_folder(repository: str, revision: str, trust_pickle: bool) -> Path:
     name = f"hf://{repository}@{revision}"
     folder = _download(repository, revision, [MANIFEST_NAME])
     if (folder / MANIFEST_NAME).is_file():
+        files = [MANIFEST_NAME, *read_manifest(folder).files]
+        if all((folder / file).is_file() for file in files):
+            return folder
         commit = folder.name  # a branch may move between two downloads
-        return _download(repository, commit, [MANIFEST_NAME, *read_manifest(folder).files])
+        return _download(repository, commit, files)
     cached = (folder / PICKLE_NAME).is_file()  # asked first, so that it works offline
     if not cached and PICKLE_NAME not in _files_of(repository, revision):
         raise BundleError(f"{name} is not a model bundle: it has no {MANIFEST_NAME}")

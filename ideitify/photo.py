@@ -40,9 +40,9 @@ FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")  # and HEIF, see
 REDUCTION_MARGIN = 1.2
 
 # A decoded picture takes four bytes a pixel, and a small file may hold very many: whichever threads
-# open photos, no more than one such picture is in memory at once.
+# open photos, one such picture at a time is decoded and reduced.
 MANY_PIXELS = 25_000_000
-STRIP_ROWS = 256
+STRIP_ROWS = 256  # of a large picture of another mode, which are converted at a time
 _one_at_a_time = threading.Lock()
 
 # reason -> (HTTP status, sentence for the user)
@@ -295,16 +295,24 @@ def _reduce(image: Image.Image, side: int | None) -> Image.Image:
     size = image.width // factor, image.height // factor
     if image.mode in _EIGHT_BITS and not image.has_transparency_data:
         return image.resize(size, Image.Resampling.BOX)
-    # A strip at a time, for a whole picture of another mode would take its size several times more.
-    strips, rows, scale = [], max(1, STRIP_ROWS // factor), image.height / size[1]
-    for top in range(0, size[1], rows):
-        upper, lower = top * scale, min(top + rows, size[1]) * scale
-        first, last = math.floor(upper), min(math.ceil(lower), image.height)
+    return _reduce_in_strips(image, size, max(1, STRIP_ROWS // factor), stretch)
+
+
+def _reduce_in_strips(
+    image: Image.Image, size: tuple[int, int], rows: int, stretch: Callable[..., Any] | None
+) -> Image.Image:
+    """Convert and reduce to `size`, so many `rows` of the result at a time.
+
+    A whole picture that is converted takes its size several times more.
+    """
+    (width, height), scale = size, image.height / size[1]
+    strips = []
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        first, last = math.floor(top * scale), min(math.ceil(bottom * scale), image.height)
         strip = _eight_bits(image.crop((0, first, image.width, last)), stretch)
-        box = (0, upper - first, image.width, min(lower - first, strip.height))
-        strips.append(
-            strip.resize((size[0], round((lower - upper) / scale)), Image.Resampling.BOX, box)
-        )
+        box = (0, top * scale - first, image.width, min(bottom * scale - first, strip.height))
+        strips.append(strip.resize((width, bottom - top), Image.Resampling.BOX, box))
     reduced = Image.new(strips[0].mode, size)
     for number, strip in enumerate(strips):
         reduced.paste(strip, (0, number * rows))

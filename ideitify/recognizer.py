@@ -29,7 +29,7 @@ from ideitify.bundle import (
 from ideitify.circles import Broader, Circle, broader, circles_of
 from ideitify.dataset import NONE_CATEGORY
 from ideitify.knowledge import has_entry
-from ideitify.photo import PhotoError, open_photo
+from ideitify.photo import Bytes, PhotoError, open_photo
 from ideitify.settings import Settings, settings
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R = TypeVar("R")
-Photo = str | Path | bytes | BinaryIO | Image.Image
+Photo = str | Path | Bytes | BinaryIO | Image.Image
 
 AHEAD = 4  # photos handed out or answered ahead of who reads the answers, per worker
 PAD_COLOUR = (124, 116, 104)  # the mean colour of ImageNet, so that padding looks like nothing

@@ -24,6 +24,7 @@ from ideitify.bundle import (
     OUTPUT_NAMES,
     InputSpec,
     Manifest,
+    Thresholds,
 )
 from ideitify.dataset import fingerprint
 from ideitify.files import sha256_of
@@ -143,14 +144,10 @@ def export_bundle(fitted: Fitted, out: Path, name: str) -> Manifest:
         export_onnx(Exported(fitted.network, prototypes), fitted.settings.valid_size, path)
         store_in_half(path)
         check_onnx(fitted.network, _valid_photos(fitted), path, prototypes)
-        files = {MODEL_NAME: sha256_of(path)}
-        logits = fitted.logits
-        if prototypes is not None:
-            logits = np.concatenate([logits, prototypes.valid_logits], axis=1)
-        draft = _manifest(replace(fitted, logits=logits), prototypes, name, files)
+        draft = _draft(fitted, prototypes, name, {MODEL_NAME: sha256_of(path)})
         (folder / MANIFEST_NAME).write_text(draft.model_dump_json(), encoding="utf-8")
         answers = predict_pictures(folder, [fitted.data.pictures[i] for i in fitted.valid])
-        return _manifest(replace(fitted, logits=answers.logits), prototypes, name, files)
+        return _measured(draft, replace(fitted, logits=answers.logits), prototypes)
 
     unseen = int(fitted.data.split.is_unseen_group.sum())
     return write_bundle(out, write, lambda m: model_card(m, fitted.data.real, unseen))
@@ -217,20 +214,33 @@ def _valid_photos(fitted: Fitted) -> torch.Tensor:
     return torch.stack([dataset[i][0] for i in range(len(dataset))])
 
 
-def _manifest(
-    fitted: Fitted, prototypes: Prototypes | None, name: str, files: dict[str, str]
-) -> Manifest:
-    """What is true of a bundle; `fitted` has the logits of all its labels."""
-    data, settings, backbone = fitted.data, fitted.settings, fitted.backbone
-    labels = data.labels + (prototypes.labels if prototypes else [])
+def _measured(draft: Manifest, fitted: Fitted, prototypes: Prototypes | None) -> Manifest:
+    """The draft with what its answers give; `fitted` has them, the logits of all its labels."""
+    data = fitted.data
     targets = data.targets[fitted.valid]
     groups = np.array([data.pictures[i].group for i in fitted.valid])
     calibrated = cross_fitted_probabilities(fitted.logits, targets, groups)
+    return draft.model_copy(
+        update={
+            "temperature": round(fit_temperature(fitted.logits, targets), 4),
+            "thresholds": choose_thresholds(calibrated, targets, draft.labels),
+            "metrics": measure(fitted)
+            | ({"few pictures": prototypes.metrics} if prototypes else {}),
+            "per_class": recall_per_class(fitted),
+        }
+    )
+
+
+def _draft(
+    fitted: Fitted, prototypes: Prototypes | None, name: str, files: dict[str, str]
+) -> Manifest:
+    """What is true of a bundle before it was asked anything."""
+    data, settings, backbone = fitted.data, fitted.settings, fitted.backbone
     return Manifest(
         format_version=FORMAT_VERSION,
         name=name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        labels=labels,
+        labels=data.labels + (prototypes.labels if prototypes else []),
         input=InputSpec(
             size=settings.valid_size,
             resize=settings.resize,
@@ -238,10 +248,10 @@ def _manifest(
             std=backbone.std,
             flip=settings.flip,
         ),
-        temperature=round(fit_temperature(fitted.logits, targets), 4),
-        thresholds=choose_thresholds(calibrated, targets, labels),
-        metrics=measure(fitted) | ({"few pictures": prototypes.metrics} if prototypes else {}),
-        per_class=recall_per_class(fitted),
+        temperature=1,
+        thresholds=Thresholds(deity=0, none=0, operating_point="not chosen yet"),
+        metrics={},
+        per_class={},
         prototypes=prototypes.labels if prototypes else [],
         training={
             "fingerprint": fingerprint(data.real),

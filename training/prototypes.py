@@ -52,7 +52,6 @@ class Prototypes:
         metrics: share of right guesses among all labels, each picture judged by prototypes made
             without its source.
         facts: how many pictures and categories, how many of them could be measured, and the cost.
-        valid_logits: their logits on the validation pictures, float32 (v, k).
         pictures: what they are made of.
     """
 
@@ -61,7 +60,6 @@ class Prototypes:
     biases: np.ndarray
     metrics: dict[str, Estimate]
     facts: dict[str, object]
-    valid_logits: np.ndarray
     pictures: list[Picture]
 
     def logits(self, embeddings: np.ndarray) -> np.ndarray:
@@ -154,7 +152,6 @@ def find_prototypes(fitted: Fitted) -> Prototypes | None:
             "bias": round(bias, 4),
             "cost": _cost(fitted.logits, valid_logits, known, none),
         },
-        valid_logits=valid_logits,
         pictures=few,
     )
 

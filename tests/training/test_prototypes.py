@@ -97,7 +97,7 @@ def test_the_model_gives_every_prototype_its_logit(fitted) -> None:
     rng = np.random.default_rng(0)
     directions = rng.normal(size=(5, fitted.network.head.in_features)).astype(np.float32)
     biases = rng.normal(size=5).astype(np.float32)
-    few = Prototypes([*"abcde"], directions, biases, {}, {}, np.empty((0, 5)), [])
+    few = Prototypes([*"abcde"], directions, biases, {}, {}, [])
     with torch.no_grad():
         logits, embedding, maps = Exported(fitted.network, few).eval()(torch.rand(2, 3, 64, 64))
         trained, _, _ = Exported(fitted.network).eval()(torch.rand(2, 3, 64, 64))

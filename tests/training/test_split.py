@@ -52,6 +52,17 @@ def test_a_class_of_one_source_is_split_by_near_duplicates_and_named() -> None:
         assert len(set(split.is_valid[first : first + 3])) == 1
 
 
+def test_the_order_of_the_pictures_does_not_matter() -> None:
+    rng = np.random.default_rng(3)
+    rows = [row for s in range(10) for row in many("a", f"s{s}", 4, rng)]
+    pictures = pictures_of(*rows, *many("lonely", "only", 20, rng))
+    split = split_pictures(pictures)
+    assert split.split_by_near_duplicates == ["lonely"]
+    order = rng.permutation(len(pictures))
+    again = split_pictures([pictures[i] for i in order])
+    assert (again.is_valid == split.is_valid[order]).all()
+
+
 def test_the_same_seed_gives_the_same_split_and_another_seed_another() -> None:
     rng = np.random.default_rng(2)
     rows = [row for c in "ab" for s in range(20) for row in many(c, f"{s}", 3, rng)]
