@@ -125,20 +125,6 @@ def restore(learner: Learner, state: Mapping[str, Any], decay: float) -> int:
     return state["epoch"]
 
 
-class Autocast(Callback):
-    """bfloat16 where the device computes it faster; fastai's own callback knows CUDA alone."""
-
-    def before_batch(self) -> None:
-        self.context = torch.autocast(self.dls.device.type, dtype=torch.bfloat16)
-        self.context.__enter__()
-
-    def after_pred(self) -> None:
-        self.learn.pred = self.pred.float()
-
-    def after_loss(self) -> None:
-        self.context.__exit__(None, None, None)
-
-
 def top_3_accuracy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Share of targets among the three largest logits."""
     return top_k_accuracy(logits, targets, k=min(3, logits.shape[-1]))

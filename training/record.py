@@ -11,6 +11,7 @@ import io
 import json
 import math
 import resource
+import statistics
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -152,6 +153,15 @@ def peak_memory() -> Row:
     if torch.cuda.is_available():
         figures["peak_gpu_memory_mib"] = torch.cuda.max_memory_allocated()
     return {name: round(size / 2**20, 1) for name, size in figures.items()}
+
+
+def in_words(epochs: Sequence[Row]) -> str:
+    """How fast a training was (its median epoch) and the memory it took, of its rows."""
+    rate = statistics.median(row["pictures_per_second"] for row in epochs)
+    most = epochs[-1]
+    text = f"{rate:.1f} pictures a second, peak memory {most['peak_memory_mib']:.0f} MiB"
+    on_gpu = most.get("peak_gpu_memory_mib")
+    return text if on_gpu is None else f"{text}, of tensors on the GPU {on_gpu:.0f} MiB"
 
 
 def write_json(path: Path, content: object) -> None:

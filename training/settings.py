@@ -94,7 +94,11 @@ class FitSettings(BaseModel):
         description="categories below min_images join as the mean of their embeddings, where that "
         "costs the trained labels next to nothing",
     )
-    precision: Literal["bf16", "fp32"] = Field("bf16", description="of the layers while training")
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        "auto",
+        description="of the layers while training: bf16 where the device has instructions for it; "
+        "a processor without them takes twice as long for it",
+    )
 
     def each_run(self) -> list[FitSettings]:
         """Settings of every one of `runs`, on its own."""

@@ -39,9 +39,10 @@ class WandbRun(Callback):
 
     Trouble with the service is a printed line; the training goes on, and what could not be logged
     after one epoch is logged after the next. The run's id is kept in the run folder, so that a
-    resumed run goes on as the same one. Leaving the context closes the run, also when it failed or
-    was interrupted, and prints how to upload one that was logged offline. `WANDB_MODE=disabled`
-    logs nothing.
+    resumed run goes on as the same one. Where several trainings become one network, each is a run
+    of its own, so that the curves lie over each other, and all are one group. Leaving the context
+    closes what is open, also when it failed or was interrupted, and prints how to upload what was
+    logged offline. `WANDB_MODE=disabled` logs nothing.
 
     Args:
         folder: the run folder.
@@ -55,10 +56,12 @@ class WandbRun(Callback):
         self.folder, self.data_folder, self.project = folder, data, project
         self.is_disabled = os.environ.get("WANDB_MODE") == "disabled"
         self.tracked_run: wandb.Run | None = None  # fastai calls this callback `wandb_run`
+        self.logged_folder = folder  # of the run that is open: of one of several trainings, or all
         self.done = 0  # epochs
+        self.offline_files: list[str] = []
 
     def before_fit(self) -> None:
-        self._open()
+        self._open(Path(self.learn.path))
 
     def after_epoch(self) -> None:
         self.done = self.epoch + 1
@@ -66,12 +69,10 @@ class WandbRun(Callback):
             _attempt("logging an epoch", self._log_epochs)
 
     def finish(self, fitted: Fitted, manifest: Manifest, bundle: Path) -> None:
-        """Log the final figures, the worst validation pictures, the confusions and the bundle."""
-        if not self.tracked_run:  # it saw no training: several became one network
-            self._open()
+        """Log the bundle, its figures, the worst validation pictures and the confusions."""
+        self._open(self.folder)
         if self.tracked_run:
-            _attempt("logging the last epochs", self._log_epochs)
-            _attempt("logging the final figures", lambda: self._log_final(manifest))
+            _attempt("logging the bundle's figures", lambda: self._log_figures(manifest))
             _attempt("logging pictures", lambda: self._log_pictures(fitted))
             _attempt("logging the bundle", lambda: self._log_bundle(manifest, bundle))
 
@@ -81,34 +82,50 @@ class WandbRun(Callback):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if self.tracked_run:
-            _attempt("logging the last epochs", self._log_epochs)
-            _attempt("closing the run", lambda: self._close(exit_code=int(kind is not None)))
+        self._leave(exit_code=int(kind is not None))
+        if self.offline_files:
+            files = " ".join(self.offline_files)
+            console.print(f"W&B: to upload: wandb sync {files}", markup=False)
 
-    def _open(self) -> None:
-        if self.is_disabled:
+    def _open(self, folder: Path) -> None:
+        """Go on in the run of a folder, unless it is the one that is open."""
+        if self.is_disabled or (self.tracked_run and folder == self.logged_folder):
             return
+        self._leave(exit_code=0)
+        self.logged_folder, self.done = folder, 0
         _attempt("starting", self._start)
         if self.tracked_run:
             _attempt("logging the data set", self._log_table)
 
+    def _leave(self, exit_code: int) -> None:
+        """Log what the record has and W&B has not, and close the run that is open."""
+        if self.tracked_run:
+            _attempt("logging the last epochs", self._log_epochs)
+            _attempt("logging the final figures", self._log_final)
+            _attempt("closing the run", lambda: self.tracked_run.finish(exit_code))
+        self.tracked_run = None
+
     def _start(self) -> None:
-        facts = json.loads((self.folder / SETTINGS_NAME).read_text(encoding="utf-8"))
-        self.state = _read_state(self.folder)
+        facts = json.loads((self.logged_folder / SETTINGS_NAME).read_text(encoding="utf-8"))
+        self.state = _read_state(self.logged_folder)
         mode = os.environ.get("WANDB_MODE") or ("online" if has_key() else "offline")
         if mode == "online" and not _is_reachable():
             console.print("W&B cannot be reached, logging offline")
             mode = "offline"
         self.tracked_run = self._init(mode, facts)
-        write_json(self.folder / STATE_NAME, self.state)
-        is_offline = self.tracked_run.offline  # W&B warns whoever asks such a run for its URL
-        where = f"offline, in {self.folder / 'wandb'}" if is_offline else self.tracked_run.url
+        write_json(self.logged_folder / STATE_NAME, self.state)
+        if self.tracked_run.offline:  # W&B warns whoever asks such a run for its URL
+            where = f"offline, in {self.folder / 'wandb'}"
+            self.offline_files.append(f"{self.folder}/wandb/offline-run-*-{self.state['id']}")
+        else:
+            where = self.tracked_run.url
         console.print(f"W&B: {where}; --no-wandb turns it off", markup=False)
 
     def _init(self, mode: Any, facts: dict[str, Any]) -> wandb.Run:
         return wandb.init(
             project=self.project,
-            name=self.folder.name,
+            name="/".join((self.folder.name, *self.logged_folder.relative_to(self.folder).parts)),
+            group=self.folder.name,
             id=self.state["id"],
             dir=self.folder,
             config=facts,
@@ -124,7 +141,7 @@ class WandbRun(Callback):
         )
 
     def _log_table(self) -> None:
-        facts = json.loads((self.folder / SETTINGS_NAME).read_text(encoding="utf-8"))
+        facts = json.loads((self.logged_folder / SETTINGS_NAME).read_text(encoding="utf-8"))
         table = wandb.Artifact(
             _artifact_name(self.data_folder.absolute().name),
             "dataset",
@@ -136,18 +153,24 @@ class WandbRun(Callback):
     def _log_epochs(self) -> None:
         """Log what the record has and W&B has not; online, the service knows best what it has."""
         logged = self.state["logged"] if self.tracked_run.offline else self.tracked_run.step
-        for row in read_record(self.folder).get("epochs", []):
+        for row in read_record(self.logged_folder).get("epochs", []):
             if logged <= row["epoch"] < self.done:
                 self.tracked_run.log(row, step=row["epoch"], commit=True)
                 self.state["logged"] = row["epoch"] + 1
-                write_json(self.folder / STATE_NAME, self.state)
+                write_json(self.logged_folder / STATE_NAME, self.state)
 
-    def _log_final(self, manifest: Manifest) -> None:
-        figures = {f"final/{name}": v for name, v in read_record(self.folder)["final"].items()}
-        for pictures, estimates in manifest.metrics.items():
-            for name, estimate in estimates.items():
-                figures[f"{pictures}/{name}"] = estimate.value
-        self.tracked_run.summary.update(figures)
+    def _log_final(self) -> None:
+        final = read_record(self.logged_folder).get("final", {})
+        self.tracked_run.summary.update({f"final/{name}": v for name, v in final.items()})
+
+    def _log_figures(self, manifest: Manifest) -> None:
+        self.tracked_run.summary.update(
+            {
+                f"{pictures}/{name}": estimate.value
+                for pictures, estimates in manifest.metrics.items()
+                for name, estimate in estimates.items()
+            }
+        )
 
     def _log_pictures(self, fitted: Fitted) -> None:
         data, targets = fitted.data, fitted.data.targets[fitted.valid]
@@ -180,12 +203,6 @@ class WandbRun(Callback):
         )
         artifact.add_dir(str(bundle))
         self.tracked_run.log_artifact(artifact)
-
-    def _close(self, exit_code: int) -> None:
-        self.tracked_run.finish(exit_code)
-        if self.tracked_run.offline:
-            files = self.folder / "wandb" / f"offline-run-*-{self.state['id']}"
-            console.print(f"W&B: to upload this run: wandb sync {files}", markup=False)
 
 
 def _attempt(what: str, action: Callable[[], None]) -> None:

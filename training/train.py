@@ -25,7 +25,6 @@ from ideitify.dataset import DatasetError, Picture
 from training.allocator import keep_freed_memory
 from training.backbone import Backbone, find_backbone, split_names
 from training.callbacks import (
-    Autocast,
     Checkpoint,
     EpochSeed,
     MixPictures,
@@ -46,7 +45,8 @@ from training.distill import LearnFromTeacher, Teacher
 from training.distributed import Distributed, is_main, main_first, processes
 from training.folding import fold_norms
 from training.network import Network, joined_weights, mean_weights
-from training.record import EpochRecord, add_to_record, final_figures
+from training.precision import Autocast, layer_precision
+from training.record import EpochRecord, add_to_record, final_figures, in_words
 from training.run_folder import (
     CHECKPOINT_NAME,
     RunError,
@@ -164,13 +164,14 @@ def fit(
 
     After every epoch `run` holds a checkpoint, from which `resume` goes on; it also holds
     `settings.json`, `history.csv` and `metrics.json`. Of several backbones, and of several runs,
-    each has such a folder in it, without the `callbacks`: two trainings are no one curve.
+    each has such a folder in it.
 
     Args:
         choose_split: another split of the chosen pictures than `split_pictures` (a fold).
         synthetic: a folder of machine-made variants to train on as well; none validates.
         teacher: a finished run whose answers are learned, see `training.finished.load_teacher`.
-        callbacks: what else happens around an epoch (tracking, early stopping, pruning).
+        callbacks: what else happens around an epoch (tracking, early stopping, pruning), in every
+            one of several trainings.
 
     Raises:
         DatasetError, BackboneError: see `choose_pictures` and `find_backbone`.
@@ -191,7 +192,7 @@ def fit(
         prepare_run(run, facts, resume or not is_main())
     options = {
         "cache": cache, "resume": resume, "choose_split": choose_split, "synthetic": synthetic,
-        "teacher": teacher,
+        "teacher": teacher, "callbacks": callbacks,
     }  # fmt: skip
     if backbone.parts:
         parts = [
@@ -205,21 +206,37 @@ def fit(
             for each in settings.each_run()
         ]
         return _combine(repeats, mean_weights, backbone, settings, run)
+    fitted = _train(data, backbone, run, settings, resume, teacher, callbacks)
+    if is_main():
+        add_to_record(run, final=final_figures(fitted))
+    return fitted
+
+
+def _train(
+    data: TrainingData,
+    backbone: Backbone,
+    run: Path,
+    settings: FitSettings,
+    resume: bool,
+    teacher: Teacher | None,
+    callbacks: Sequence[Callback],
+) -> Fitted:
+    """One network, one seed: the head on frozen features, then all layers."""
     train, valid = np.flatnonzero(data.split.is_train), np.flatnonzero(data.split.is_valid)
     console.print(
-        f"{len(train)} pictures to train on, {len(valid)} to validate, {len(data.labels)} labels"
+        f"{len(train)} pictures to train on, {len(valid)} to validate, {len(data.labels)} labels, "
+        f"in {layer_precision(settings.precision, default_device())}"
     )
-
     set_seed(settings.seed, reproducible=True)
     network = Network(backbone, len(data.labels), settings.dropout, settings.drop_path)
     fold_norms(network)
-    look = valid_transform(settings.valid_size, backbone.mean, backbone.std)
     learner = _learner(network, data, train, valid, backbone, run, settings)
     if resume and (run / CHECKPOINT_NAME).is_file():
         with checkpoint_of(run, backbone) as state:
             start_epoch = restore(learner, state, settings.ema_decay)
     else:
         start_epoch = 0
+        look = valid_transform(settings.valid_size, backbone.mean, backbone.std)
         fit_head(network, PictureDataset(data.pixels, train, data.targets, look))
     rates = slice(settings.learning_rate * settings.body_share, settings.learning_rate)
     learner.fit_one_cycle(
@@ -236,12 +253,10 @@ def fit(
     )
     if learner.epoch_record.is_diverged:
         raise RunError(DIVERGED)
+    console.print(in_words(learner.epoch_record.epochs))
     weights = learner.average.module.state_dict()
     taught_by = teacher.backbone.name if teacher else None
-    fitted = validate(weights, data, backbone, settings, learner.epoch + 1, taught_by)
-    if is_main():
-        add_to_record(run, final=final_figures(fitted))
-    return fitted
+    return validate(weights, data, backbone, settings, learner.epoch + 1, taught_by)
 
 
 def _combine(
@@ -306,10 +321,11 @@ def fit_head(network: Network, dataset: PictureDataset) -> None:
 
 
 def body_features(network: Network, dataset: PictureDataset) -> np.ndarray:
-    """Mean of the body's feature map for every picture, float32 (n, d); computed in bfloat16."""
+    """Mean of the body's feature map for every picture, float32 (n, d), as fast as can be."""
+    is_lowered = layer_precision("auto", default_device()) == "bf16"
 
     def forward(photos: torch.Tensor) -> torch.Tensor:
-        with torch.autocast(photos.device.type, torch.bfloat16):
+        with torch.autocast(photos.device.type, torch.bfloat16, enabled=is_lowered):
             return network.feature_map(photos).mean((2, 3))
 
     return _over_batches(forward, network, dataset)
@@ -376,7 +392,7 @@ def _learner(
         EpochRecord(run),
         Checkpoint(run),
     ]
-    if settings.precision == "bf16":
+    if layer_precision(settings.precision, default_device()) == "bf16":
         callbacks.append(Autocast())
     return Learner(
         loaders,

@@ -32,14 +32,14 @@ FIGURES = {
 BLOCK, FILE_HEADER, CHUNK_HEADER = 32768, 7, 7
 
 
-def records(run: Path) -> list[Record]:
-    """Every record of a run's offline files, oldest first.
+def records(run: Path, wandb_id: str = "*") -> list[Record]:
+    """Every record of a run's offline files, oldest first; of one of its trainings by its id.
 
     The format is LevelDB's log (blocks of 32 KiB; chunks with checksum, length and type, where 1 is
     a whole record and 4 the last part of one) of protocol buffers, after a header of seven bytes.
     """
     found = []
-    for path in sorted(run.glob("wandb/offline-run-*/run-*.wandb")):
+    for path in sorted(run.glob(f"wandb/offline-run-*/run-{wandb_id}.wandb")):
         content, at, parts = path.read_bytes(), FILE_HEADER, b""
         while at + CHUNK_HEADER <= len(content):
             left = BLOCK - at % BLOCK
@@ -58,13 +58,22 @@ def records(run: Path) -> list[Record]:
     return found
 
 
-def history(run: Path) -> list[dict[str, object]]:
+def history(run: Path, wandb_id: str = "*") -> list[dict[str, object]]:
     """The logged rows, each with the step that W&B knows it by."""
     return [
         {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in row.item}
-        for row in (record.history for record in records(run))
+        for row in (record.history for record in records(run, wandb_id))
         if row.item
     ]
+
+
+def summary(run: Path, wandb_id: str = "*") -> dict[str, object]:
+    """The figures of a run as a whole."""
+    return {
+        item.key or "/".join(item.nested_key): json.loads(item.value_json)
+        for record in records(run, wandb_id)
+        for item in record.summary.update
+    }
 
 
 class KilledAfter(Callback):
@@ -187,14 +196,36 @@ def test_the_worst_pictures_come_with_heat_map_truth_and_prediction(tracked) -> 
 
 def test_confusions_and_final_figures_are_logged(tracked) -> None:
     assert any("confusion" in key for row in history(tracked) for key in row)
-    summary = {
-        item.key or "/".join(item.nested_key): json.loads(item.value_json)
-        for record in records(tracked)
-        for item in record.summary.update
-    }
     metrics = read_manifest(DEFAULT_BUNDLE).metrics
-    assert summary["final/accuracy"] == read_record(tracked)["final"]["accuracy"]
-    assert summary["validation/accuracy"] == metrics["validation"]["accuracy"].value
+    assert summary(tracked)["final/accuracy"] == read_record(tracked)["final"]["accuracy"]
+    assert summary(tracked)["validation/accuracy"] == metrics["validation"]["accuracy"].value
+
+
+def test_of_several_trainings_each_is_a_run_with_every_epoch_and_all_are_one_group(
+    tracked, drawn_dataset: Path, tiny_backbone: str, tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    run, settings = tmp_path / "both", TINY.model_copy(update={"epochs": 2, "runs": 2})
+    with WandbRun(run, drawn_dataset, "a-project") as wandb:
+        fitted = fit(
+            drawn_dataset, tiny_backbone, run, settings, cache=tracked.parent, callbacks=[wandb]
+        )
+        wandb.finish(fitted, read_manifest(DEFAULT_BUNDLE), DEFAULT_BUNDLE)
+    wait_until(lambda: sum(r.WhichOneof("record_type") == "exit" for r in records(run)) == 3)
+    folders = {"both": run, "both/seed-0": run / "seed-0", "both/seed-1": run / "seed-1"}
+    ids = {name: json.loads((f / "wandb.json").read_text())["id"] for name, f in folders.items()}
+    runs = {each.run.display_name: each.run for each in records(run) if each.run.run_id}
+    assert {name: each.run_id for name, each in runs.items()} == ids
+    assert {each.run_group for each in runs.values()} == {"both"}
+    said = capfd.readouterr().err.replace("\n", "")
+    for name, folder in folders.items():
+        rows = [row for row in history(run, ids[name]) if "epoch" in row]
+        known = read_record(folder)
+        epochs = known.get("epochs", [])  # none of the mean of both
+        assert [{key: row[key] for key in epochs[0]} for row in rows] == epochs
+        assert summary(run, ids[name])["final/accuracy"] == known["final"]["accuracy"]
+        assert f"{run}/wandb/offline-run-*-{ids[name]}" in said
+    assert "validation/accuracy" in summary(run, ids["both"])
 
 
 def test_the_command_that_uploads_it_later_is_printed(tracked) -> None:
