@@ -169,7 +169,7 @@ def evaluate(
 
     Args:
         known: pictures whose category is a label.
-        unknown: pictures of deities that are no label.
+        unknown: pictures of deities that the network was not trained on.
         pictures: in words, which ones and whether they were trained on.
         other: the same pictures as `known`, with the mirror image where `known` is without.
     """
@@ -288,12 +288,17 @@ def _none_by_kind(predictions: Predictions, none: int | None) -> dict[str, Figur
 def _unknown_deities(
     known: Predictions, unknown: Predictions | None, none: int | None
 ) -> Figures | None:
-    """Telling deities without a label from the others by the low confidence of the first one."""
+    """Telling deities that were not trained from those that were, by the low confidence of the
+    first trained one; a prototype would know its own pictures."""
     if unknown is None or not len(unknown.pictures):
         return None
-    deities = known.of(known.targets != (-1 if none is None else none))
-    both = np.concatenate([deities.probabilities, unknown.probabilities])
-    rows = np.delete(both, none, axis=1) if none is not None else both
+    labels = known.manifest.labels
+    trained = [i for i, label in enumerate(labels) if label not in known.manifest.prototypes]
+    deities = known.of(np.isin(known.targets, [i for i in trained if i != none]))
+    both = np.concatenate([deities.logits, unknown.logits])[:, trained]
+    rows = softmax(both / known.manifest.temperature)
+    if none is not None:
+        rows = np.delete(rows, trained.index(none), axis=1)
     is_unknown = np.arange(len(both)) >= len(deities.pictures)
     groups = np.concatenate([deities.groups, unknown.groups])
     return detection(1 - rows.max(axis=1), is_unknown, groups)

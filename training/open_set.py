@@ -70,10 +70,9 @@ def study(bundle: Path, folder: Path) -> list[Row]:
         )
     valid = choose_side(folder, manifest, "valid")
     training = choose_side(folder, manifest, "train").pictures
-    unknown = valid.unknown + [p for p in training if p.category in few]
     training = [p for p in training if p.category not in few]
-    said = predict_pictures(bundle, [*valid.pictures, *training, *unknown])
-    ends = np.cumsum([len(valid.pictures), len(training), len(unknown)])
+    said = predict_pictures(bundle, [*valid.pictures, *training, *valid.unknown])
+    ends = np.cumsum([len(valid.pictures), len(training), len(valid.unknown)])
     parts = np.split(np.arange(ends[-1]), ends[:-1])
     return compare_scores(*(said.of(part) for part in parts))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ideitify.bundle import Manifest
@@ -18,7 +18,8 @@ class Judged:
 
     Attributes:
         pictures: of categories that are labels of the bundle.
-        unknown: of deities that the bundle has no label for.
+        unknown: of deities that its network was not trained on: they have no label, or beside the
+            bundle's own validation side, only a prototype made of these few.
         words: what they are and whether the bundle was made of some, for a report.
     """
 
@@ -58,7 +59,11 @@ def choose_side(folder: Path, manifest: Manifest, side: str | None = None) -> Ju
             "but temperature and thresholds were chosen there",
             "train": "pictures that the bundle was trained on: these figures say nothing of others",
         }[side]
-        return _judged(chosen, manifest, words)
+        judged = _judged(chosen, manifest, words)
+        if side == "valid":
+            few = [p for p in rows if own[p.path] == "train" and p.category in manifest.prototypes]
+            return replace(judged, unknown=judged.unknown + few)
+        return judged
     chosen = [p for p in rows if named[p.path] == side]
     if not chosen:
         raise DatasetError(

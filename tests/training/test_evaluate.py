@@ -116,6 +116,24 @@ def own_bundle(folder: Path, data: Path, **changes: object) -> Path:
     return write_bundle(folder, training=facts)
 
 
+def test_on_its_own_data_what_it_knows_as_prototypes_is_what_was_not_trained(
+    tmp_path: Path,
+) -> None:
+    data = write_dataset(tmp_path / "data")
+    own_bundle(tmp_path / "own", data)
+    facts = read_manifest(tmp_path / "own").training
+    bundle = write_bundle(tmp_path / "few", training=facts, prototypes=["krishna"])
+    judged = choose_side(data, read_manifest(bundle), "valid")
+    seen = {p.path for p in choose_side(data, read_manifest(bundle), "train").pictures}
+    krishnas = {p.path for p in judged.unknown if p.category == "krishna"}
+    assert krishnas
+    assert krishnas <= seen
+    run("evaluate", bundle, "--data", data, "--out", tmp_path / "out")
+    figures = json.loads((tmp_path / "out" / "evaluation.json").read_text())["unknown_deities"]
+    assert figures["auroc"]["pictures"] == len(judged.unknown)
+    assert figures["auroc"]["value"] == 1.0, "with its own prototype Krishna would look known"
+
+
 def test_its_own_validation_side_is_what_it_was_not_trained_on(tmp_path: Path) -> None:
     data = write_dataset(tmp_path / "data", ["valid", "test", "test"])
     bundle = own_bundle(tmp_path / "own", data)
