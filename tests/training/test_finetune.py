@@ -21,7 +21,7 @@ def test_the_notebook_runs_from_top_to_bottom(trained: Trained, tmp_path: Path) 
         "FINETUNE_DATA": trained.data, "FINETUNE_BACKBONE": trained.backbone,
         "FINETUNE_SETTINGS": settings, "FINETUNE_OUT": out, "FINETUNE_RUN": run,
         "FINETUNE_PICTURES": 2, "XDG_CACHE_HOME": tmp_path, "IPYTHONDIR": tmp_path / "ipython",
-        "OMP_NUM_THREADS": 1,
+        "OMP_NUM_THREADS": 1, "WANDB_MODE": "offline",
     }  # fmt: skip
     pytest = "-m pytest --nbmake --nbmake-timeout=600 --override-ini=addopts= -p no:cacheprovider"
     done = subprocess.run(
@@ -34,6 +34,9 @@ def test_the_notebook_runs_from_top_to_bottom(trained: Trained, tmp_path: Path) 
     assert verify_bundle(out).labels == ["ganesha", "none", "shiva"]
     assert (run / "evaluated" / "report.html").is_file()
     assert (run / "explained" / "contact_sheet.jpg").is_file()
+    kept = json.loads((run / "wandb.json").read_text())
+    assert kept["logged"] == BRIEF["epochs"]
+    assert len(list(run.glob(f"wandb/offline-run-*-{kept['id']}"))) == 2, "fit, then the bundle"
 
 
 def test_the_notebook_is_kept_without_outputs() -> None:
