@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from ideitify.decisions import DECISIONS_NAME, read_decisions
 from ideitify.review_api import PICTURE_SIDE, THUMBNAIL_SIDE, picture_key, reviewer_token, routes
 from ideitify.settings import settings
 from tests.tiny import RED, png
+from tests.waiting import wait_until
 
 NAME = "images/ganesha/ā 1.png"
 
@@ -42,8 +42,7 @@ def api(folder: Path) -> Iterator[httpx.Client]:
     )
     thread = threading.Thread(target=server.run)
     thread.start()
-    while not server.started:
-        time.sleep(0.01)
+    wait_until(lambda: server.started)
     port = server.servers[0].sockets[0].getsockname()[1]
     with httpx.Client(
         base_url=f"http://127.0.0.1:{port}/api/review/", trust_env=False, timeout=60

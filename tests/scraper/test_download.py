@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from tests.scraper.collecting import (
     files_in,
 )
 from tests.scraper.museum import Museum, picture
+from tests.waiting import wait_until
 
 
 def test_pictures_are_stored_as_they_came_by_their_hash(museum: Museum, tmp_path: Path) -> None:
@@ -189,8 +189,7 @@ def test_what_is_found_meanwhile_is_downloaded_meanwhile(museum: Museum, tmp_pat
     ended = threading.Event()
 
     def find_more() -> None:
-        while museum.count("silence/1.jpg") == 0:
-            time.sleep(0.01)
+        wait_until(lambda: museum.count("silence/1.jpg") > 0)
         add(ledger, museum.urls())
         ended.set()
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import pickle
 import socket
-import time
 import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
@@ -23,6 +22,7 @@ from scraper.web import Arrival
 from scraper.web.refusal import Refused
 from tests.scraper.museum import Museum, bomb, picture
 from tests.scraper.visitor import PATIENCE, Visitor, changed, kept, visiting
+from tests.waiting import wait_until
 
 
 @contextmanager
@@ -337,8 +337,7 @@ def test_closing_cancels_what_is_under_way_and_leaves_no_file(
         paths = ["half-silence/3.jpg", "drip/3.jpg", "silence/3.jpg"]
         downloads = [visitor.web.download(museum.url(path), tmp_path) for path in paths]
         futures = [visitor.web.submit(download) for download in downloads]
-        while not list(tmp_path.iterdir()):
-            time.sleep(0.01)
+        wait_until(lambda: any(tmp_path.iterdir()))
     for future in futures:
         with pytest.raises(CancelledError):
             future.result(PATIENCE)
@@ -351,8 +350,7 @@ def test_a_download_that_is_cancelled_leaves_no_file_and_frees_its_place(
     with visiting(tmp_path, changed(concurrency=1)) as visitor:
         stuck = visitor.web.download(museum.url("half-silence/3.jpg"), tmp_path)
         download = visitor.web.submit(stuck)
-        while not list(tmp_path.iterdir()):
-            time.sleep(0.01)
+        wait_until(lambda: any(tmp_path.iterdir()))
         download.cancel()
         assert visitor.download(museum.url("picture/4.jpg")).path.read_bytes() == picture(4)
         assert len(list(tmp_path.iterdir())) == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from scraper.web.refusal import Refused
 from tests.scraper.museum import Museum, Request, picture
 from tests.scraper.visitor import PATIENCE, Visitor, changed, kept, visiting
+from tests.waiting import wait_until
 
 
 def seconds_for(requests: list[Request]) -> float:
@@ -59,8 +59,7 @@ def test_a_host_is_left_alone_as_long_as_it_asks(
     museum: Museum, visitor: Visitor, path: str
 ) -> None:
     download = visitor.web.submit(visitor.web.download(museum.url(path), visitor.folder))
-    while not visitor.told("retry_after"):
-        time.sleep(0.01)
+    wait_until(lambda: visitor.told("retry_after"))
     visitor.download(museum.url("picture/4.jpg"))
     assert kept(download.result(PATIENCE)).path.read_bytes() == picture(3)
     busy, *later = museum.requests[1:]
