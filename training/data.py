@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
+from fastai.data.transforms import IntToFloatTensor, Normalize
+from fastai.torch_basics import Pipeline
+from fastai.vision.augment import RandomErasing, Saturation, aug_transforms
+from fastai.vision.core import TensorImage
 from filelock import FileLock
 from rich.progress import track
 from torchvision.transforms import v2
@@ -107,25 +111,49 @@ def valid_transform(size: int, mean: Sequence[float], std: Sequence[float]) -> v
     )
 
 
-def train_transform(size: int, mean: Sequence[float], std: Sequence[float]) -> v2.Transform:
-    """The same with random crop, mirror, one random distortion and a random patch erased."""
-    return v2.Compose(
+def batch_augmentation(
+    size: int, mean: Sequence[float], std: Sequence[float]
+) -> Callable[[tuple[torch.Tensor, ...]], tuple[torch.Tensor, ...]]:
+    """(uint8 (n, 3, h, w), labels) -> (float32 (n, 3, size, size), labels), normalised.
+
+    fastai's transforms of whole batches, computed where the batch is: every picture is mirrored,
+    warped, turned, enlarged and lit in its own way, in a single interpolation; from a share of the
+    batches a patch is erased.
+    """
+    transforms = Pipeline(
         [
-            v2.RandomResizedCrop(size, scale=(0.4, 1.0), ratio=(0.7, 1.4), antialias=True),
-            v2.RandomHorizontalFlip(),
-            v2.TrivialAugmentWide(),
-            v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize(mean, std),
-            v2.RandomErasing(p=0.25, scale=(0.02, 0.2)),
-        ]
+            IntToFloatTensor(),
+            *aug_transforms(
+                max_rotate=15,
+                max_zoom=1.58,  # down to 0.4 of the area
+                max_warp=0.2,
+                p_affine=0.9,
+                max_lighting=0.4,
+                xtra_tfms=[Saturation(0.5, p=0.5)],
+                size=size,
+            ),
+            Normalize.from_stats(mean, std),
+            RandomErasing(p=0.25, sl=0.02, sh=0.2),
+        ],
+        split_idx=0,  # fastai's for training
     )
+
+    def augment(batch: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        photos, *targets = transforms((TensorImage(batch[0]), *batch[1:]))
+        return photos.as_subclass(torch.Tensor), *targets
+
+    return augment
 
 
 class PictureDataset(torch.utils.data.Dataset):
-    """(picture, label) pairs out of the decoded cache; `transform` may change between epochs."""
+    """(picture, label) pairs out of the decoded cache; without a transform, uint8 (3, h, w)."""
 
     def __init__(
-        self, pixels: np.ndarray, indices: np.ndarray, labels: np.ndarray, transform: v2.Transform
+        self,
+        pixels: np.ndarray,
+        indices: np.ndarray,
+        labels: np.ndarray,
+        transform: v2.Transform | None = None,
     ) -> None:
         self.pixels, self.indices, self.labels, self.transform = pixels, indices, labels, transform
 
@@ -135,7 +163,9 @@ class PictureDataset(torch.utils.data.Dataset):
     def __getitem__(self, position: int) -> tuple[torch.Tensor, int]:
         index = self.indices[position]
         picture = torch.from_numpy(np.array(self.pixels[index])).permute(2, 0, 1)
-        return self.transform(picture), int(self.labels[index])
+        if self.transform is not None:
+            picture = self.transform(picture)
+        return picture, int(self.labels[index])
 
 
 def sampling_weights(

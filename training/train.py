@@ -35,10 +35,10 @@ from training.callbacks import (
 )
 from training.data import (
     PictureDataset,
+    batch_augmentation,
     choose_pictures,
     decoded_pictures,
     sampling_weights,
-    train_transform,
     valid_transform,
 )
 from training.distill import LearnFromTeacher, Teacher
@@ -364,8 +364,7 @@ def _learner(
     settings: FitSettings,
 ) -> Learner:
     look = valid_transform(settings.valid_size, backbone.mean, backbone.std)
-    distort = train_transform(settings.train_size, backbone.mean, backbone.std)
-    train_set = PictureDataset(data.pixels, train, data.targets, distort)
+    train_set = PictureDataset(data.pixels, train, data.targets)
     valid_set = PictureDataset(data.pixels, valid, data.targets, look)
     sources = np.array([data.pictures[index].group for index in train])
     weights = sampling_weights(
@@ -377,6 +376,7 @@ def _learner(
             bs=max(1, min(settings.batch_size, len(train)) // processes()),
             drop_last=True,
             num_workers=0,
+            after_batch=batch_augmentation(settings.train_size, backbone.mean, backbone.std),
             get_idxs=lambda: np.random.choice(len(train), len(train), p=weights).tolist(),
         ),
         DataLoader(valid_set, bs=64, num_workers=0),

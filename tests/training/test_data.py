@@ -5,9 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from fastai.torch_core import set_seed
 
 from ideitify.dataset import DatasetError, read_rows, write_rows
-from training.data import CACHE_SIZE, choose_pictures, decoded_pictures, sampling_weights
+from training.data import (
+    CACHE_SIZE,
+    batch_augmentation,
+    choose_pictures,
+    decoded_pictures,
+    sampling_weights,
+    valid_transform,
+)
 from training.settings import SettingsError, load_settings
 
 
@@ -78,6 +87,31 @@ def test_what_a_killed_run_left_half_decoded_is_cleared_away(
 def names_in(cache: Path) -> set[str]:
     """Last suffixes of the files there."""
     return {path.suffix for path in cache.iterdir()}
+
+
+def test_every_picture_of_a_batch_is_distorted_in_its_own_way() -> None:
+    one = torch.arange(96, dtype=torch.uint8).expand(3, 96, 96)
+    augment = batch_augmentation(64, (0.5,) * 3, (0.25,) * 3)
+    set_seed(1)
+    photos, labels = augment((one.repeat(4, 1, 1, 1), torch.arange(4)))
+    assert type(photos) is torch.Tensor
+    assert (photos.shape, photos.dtype) == ((4, 3, 64, 64), torch.float32)
+    assert labels.tolist() == [0, 1, 2, 3]
+    assert not any(torch.equal(photos[0], other) for other in photos[1:])
+    set_seed(1)
+    again, _ = augment((one.repeat(4, 1, 1, 1), torch.arange(4)))
+    assert torch.equal(again, photos), "a resumed run must draw what an unbroken one would"
+
+
+def test_distorted_pictures_are_normalised_as_those_that_validate() -> None:
+    grey = torch.full((64, 3, 96, 96), 128, dtype=torch.uint8)
+    mean, std = (0.4, 0.5, 0.6), (0.1, 0.2, 0.3)
+    set_seed(0)
+    photos, _ = batch_augmentation(64, mean, std)((grey, torch.zeros(64)))
+    expected = valid_transform(64, mean, std)(grey[0]).mean((1, 2))
+    assert photos.median(0).values.mean((1, 2)).tolist() == pytest.approx(
+        expected.tolist(), abs=0.3
+    )
 
 
 @pytest.mark.parametrize(("power", "share"), [(1.0, 0.9), (0.0, 0.5), (0.5, 0.75)])
