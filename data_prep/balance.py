@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from data_prep.table import DECIDED_BY, KEPT, REJECTED, Table
+from data_prep.table import DECIDED_BY, KEPT, REJECTED, Table, column_of
 from ideitify.files import write_whole
 from ideitify.knowledge import knowledge
 from ideitify.licenses import normalize
@@ -155,7 +155,7 @@ def _column_or_words(
     texts = (rows["title"] + " " + rows["query"]).str.casefold()
     found = [next((n for n, p in patterns.items() if p.search(text)), UNKNOWN) for text in texts]
     read = pd.Series(found, rows.index, dtype=str)
-    given = rows.get(column, pd.Series("", rows.index))
+    given = column_of(rows, column)
     return given.mask(given == "", read)
 
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
@@ -25,6 +24,7 @@ from data_prep.copies import VERSION, Comparisons, Overlay, Relation, compare_ta
 from data_prep.embed import content_keys, embed
 from data_prep.state import FOLDER_NAME
 from data_prep.table import Table
+from data_prep.workers import Where, batches
 from ideitify.engine import run
 
 PAIRS_PER_TASK = 128  # of about as many pictures, 0.4 MB of memory each
@@ -32,14 +32,13 @@ PAIRS_PER_TASK = 128  # of about as many pictures, 0.4 MB of memory each
 _KEY, _SHARE = r"([0-9a-f]{64})", r"([01]\.\d{4})"
 _LINE = re.compile(rf"^{_KEY},{_KEY},{_SHARE},{_SHARE},{_SHARE}$", re.MULTILINE)
 
-Item = TypeVar("Item")
 Pair = tuple[str, str]
 
 logger = logging.getLogger(__name__)
 
 
 def find_copies(
-    table: Table, settings: SearchSettings, *, bundle: str | None = None, **where: Any
+    table: Table, settings: SearchSettings, *, bundle: str | None = None, **where: Unpack[Where]
 ) -> pd.DataFrame:
     """Find the pairs of rows that are copies of, or related to, one another.
 
@@ -49,7 +48,6 @@ def find_copies(
 
     Args:
         bundle: as `embed` takes it.
-        where: `engine`, `workers` and `address`, as `run` takes them.
 
     Returns:
         Columns `first`, `second` (file names) and `relation` (`Relation.COPY` or `RELATED`).
@@ -80,14 +78,13 @@ def find_copies(
 
 
 def compare_all(
-    pairs: np.ndarray, paths: Mapping[str, Path], memory: Memory, **where: Any
+    pairs: np.ndarray, paths: Mapping[str, Path], memory: Memory, **where: Unpack[Where]
 ) -> list[Overlay]:
     """Lay the pictures of each pair over each other, or remember how that went.
 
     Args:
         pairs: keys (n, 2).
         paths: where each key's picture is.
-        where: `engine`, `workers` and `address`, as `run` takes them.
 
     Returns:
         One for each pair; one that agrees nowhere if a picture cannot be read.
@@ -134,7 +131,7 @@ def memory_of(table: Table) -> Memory:
 
 
 def _comparisons(pairs: Sequence[Pair], paths: Mapping[str, Path]) -> Iterator[Comparisons]:
-    for batch in _batches(pairs, PAIRS_PER_TASK):
+    for batch in batches(pairs, PAIRS_PER_TASK):
         keys = dict.fromkeys(key for pair in batch for key in pair)
         yield Comparisons(batch, {key: str(paths[key].absolute()) for key in keys})
 
@@ -148,9 +145,3 @@ def _neighbours_together(pairs: Sequence[Pair]) -> list[Pair]:
     graph = coo_matrix((np.ones(len(ends)), ends.T), shape=(len(keys), len(keys)))
     place = np.argsort(reverse_cuthill_mckee((graph + graph.T).tocsr(), symmetric_mode=True))
     return [pairs[i] for i in np.argsort(place[ends].max(axis=1), kind="stable")]
-
-
-def _batches(items: Iterable[Item], size: int) -> Iterator[tuple[Item, ...]]:
-    remaining = iter(items)
-    while batch := tuple(islice(remaining, size)):
-        yield batch

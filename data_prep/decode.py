@@ -61,14 +61,18 @@ def look_at(path: Path) -> tuple[Pixels, bytes]:
         with Image.open(io.BytesIO(content)) as header:
             facts = _facts(header)
     except PhotoError as error:
-        return Pixels(error.reason, str(error)), b""
+        return refused(error)
     except OSError as error:  # it went away in between
-        refusal = PhotoError("unreadable", error.strerror)
-        return Pixels(refusal.reason, str(refusal)), b""
+        return refused(PhotoError("unreadable", error.strerror))
     size = (facts["width"], facts["height"])
     measures = cleanvision_measures(image, facts["mode"], size) | layout_measures(image)
     seen = Pixels(sha256=sha256(content).hexdigest(), measures=measures, **facts)
     return seen, mark_signature(image)
+
+
+def refused(error: PhotoError) -> tuple[Pixels, bytes]:
+    """What is seen of a picture that cannot be read."""
+    return Pixels(error.reason, str(error)), b""
 
 
 def _facts(header: Image.Image) -> dict[str, Any]:

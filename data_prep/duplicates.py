@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,7 @@ from data_prep.copy_search import find_copies
 from data_prep.glance import Glance, fill_hashes, glances
 from data_prep.links import linked, places
 from data_prep.table import DECIDED_BY, KEPT, REJECTED, Table
-from ideitify.engine import Engine
+from data_prep.workers import Where
 from ideitify.licenses import Permits, normalize
 
 SAME_SIZE = 1.1  # steps of pixels: margins are measured to a line or two
@@ -45,13 +45,7 @@ class DuplicatesSettings(SearchSettings):
 
 
 def duplicates(
-    table: Table,
-    settings: DuplicatesSettings,
-    *,
-    engine: Engine = "local",
-    workers: int | None = None,
-    address: str | None = None,
-    bundle: str | None = None,
+    table: Table, settings: DuplicatesSettings, *, bundle: str | None = None, **where: Unpack[Where]
 ) -> Table:
     """Group copies, keep the best of each group, reject the others; label conflicts go to review.
 
@@ -63,7 +57,6 @@ def duplicates(
         BundleError: the bundle cannot be used.
         OSError: the cache in `.data_prep` cannot be written.
     """
-    where: dict[str, Any] = {"engine": engine, "workers": workers, "address": address}
     standing = Table(table.folder, table.having().copy())
     fill_hashes(standing, **where)
     table.rows.loc[standing.rows.index, "perceptual_hash"] = standing.rows["perceptual_hash"]
@@ -107,12 +100,10 @@ def copy_groups(pairs: pd.DataFrame) -> list[list[str]]:
     return [list(group) for _, group in pd.Series(names).groupby(component)]
 
 
-def best_first(table: Table, names: Sequence[str], **where: Any) -> dict[str, tuple[Any, ...]]:
-    """A sort key for each of these pictures; the best one's is the least.
-
-    Args:
-        where: `engine`, `workers` and `address`, as `run` takes them.
-    """
+def best_first(
+    table: Table, names: Sequence[str], **where: Unpack[Where]
+) -> dict[str, tuple[Any, ...]]:
+    """A sort key for each of these pictures; the best one's is the least."""
     seen = glances(table, names, **where)
     records = table.rows.loc[list(names)].to_dict("index")
     keys = {}

@@ -13,33 +13,31 @@ import logging
 import os
 import re
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
 
 from data_prep.state import FOLDER_NAME
 from data_prep.table import Table
-from ideitify.bundle import MANIFEST_NAME, BundleError, read_manifest
+from data_prep.workers import Where, run_on_pictures
+from ideitify.bundle import MANIFEST_NAME, BundleError, Manifest, read_manifest
 from ideitify.dataset import NONE_CATEGORY
-from ideitify.engine import Engine, one_by_one, run
 from ideitify.files import sha256_of, write_whole
 from ideitify.hub import bundle_folder
 from ideitify.photo import PhotoError
-from ideitify.recognizer import Answer, Recognizer
+from ideitify.recognizer import Recognizer
 from ideitify.settings import settings as ideitify_settings
-
-T = TypeVar("T")
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
-PICTURES_PER_TASK = 32  # enough that sending a task costs nothing against doing it
 PICTURES_PER_FILE = 512  # what an interruption loses: about ten seconds of work
+
+Task = tuple[tuple[str, str], ...]  # (bundle, path)
 
 logger = logging.getLogger(__name__)
 
@@ -61,22 +59,12 @@ class Embedded:
     known: np.ndarray = field(repr=False)
 
 
-@dataclass(frozen=True)
-class Task:
-    """Pictures for one worker."""
-
-    bundle: str
-    paths: tuple[str, ...]
-
-
 def embed(
     table: Table,
     bundle: str | Path | None = None,
     *,
     dimensions: int | None = None,
-    engine: Engine = "local",
-    workers: int | None = None,
-    address: str | None = None,
+    **where: Unpack[Where],
 ) -> Embedded:
     """Embed the pictures of all rows, in row order; those in the cache are not opened again.
 
@@ -90,25 +78,36 @@ def embed(
         BundleError: the bundle cannot be used.
         OSError: the cache cannot be written.
     """
-    source = _absolute(str(bundle or ideitify_settings().bundle))
+    source = _absolute(bundle_source(bundle))
     store = Cache.of(table.folder, source)
     keys = content_keys(table)
     key_of = _files_to_read(table, keys, store.keys())
     if key_of:
         logger.info("embedding %d pictures", len(key_of))
-    tasks = (Task(source, paths) for paths in _batches(key_of, PICTURES_PER_TASK))
+    pictures = ((source, path) for path in key_of)
     block: dict[str, np.ndarray] = {}
-    done = run(
-        tasks, embed_task, engine=engine, workers=workers, address=address, instead=_one_by_one
-    )
-    for task, rows in done:
-        read = zip(task.paths, rows, strict=True)
-        block |= {key_of[path]: row for path, row in read if row is not None}
+    for task, rows in run_on_pictures(pictures, embed_task, fatal=None, **where):
+        read = zip(task, rows, strict=True)
+        block |= {key_of[path]: row for (_, path), row in read if row is not None}
         if len(block) >= PICTURES_PER_FILE:
             store.write(block)
             block = {}
     store.write(block)
     return store.read(keys, dimensions)
+
+
+def bundle_source(bundle: str | Path | None) -> str:
+    """The model bundle that was asked for, or else the one in the settings."""
+    return str(bundle or ideitify_settings().bundle)
+
+
+def bundle_manifest(bundle: str | Path | None) -> Manifest:
+    """What that bundle says of itself.
+
+    Raises:
+        BundleError: the bundle cannot be used.
+    """
+    return read_manifest(bundle_folder(bundle_source(bundle)))
 
 
 def content_keys(table: Table) -> list[str]:
@@ -121,17 +120,7 @@ def content_keys(table: Table) -> list[str]:
 
 def embed_task(task: Task) -> list[np.ndarray | None]:
     """Recognise pictures: (embedding + labels) numbers for each, None where it cannot be read."""
-    recognizer = _recognizer(task.bundle)
-    labels = list(recognizer.labels)
-    answers = recognizer.recognize_many(task.paths, top=len(labels))
-    return [None if isinstance(a, PhotoError) else _row(a, labels) for a in answers]
-
-
-def _one_by_one(task: Task) -> list[np.ndarray | None]:
-    """Where a worker died: each picture in a process of its own; which dies again is unreadable."""
-    tasks = [Task(task.bundle, (path,)) for path in task.paths]
-    unreadable: list[np.ndarray | None] = [None]
-    return [row for (row,) in one_by_one(tasks, embed_task, lambda _: unreadable)]
+    return [_row(_recognizer(bundle), path) for bundle, path in task]
 
 
 @dataclass(frozen=True)
@@ -192,7 +181,12 @@ class Cache:
         return Embedded(out, seen, self.labels, seen.sum(axis=1) > 0)
 
 
-def _row(answer: Answer, labels: list[str]) -> np.ndarray:
+def _row(recognizer: Recognizer, path: str) -> np.ndarray | None:
+    labels = recognizer.labels
+    try:
+        answer = recognizer.recognize(path, top=len(labels))
+    except PhotoError:
+        return None
     found = {candidate.deity: candidate.probability for candidate in answer.candidates}
     found[NONE_CATEGORY] = answer.none_probability
     probabilities = [found.get(label, 0.0) for label in labels]
@@ -241,9 +235,3 @@ def _absolute(source: str) -> str:
 
 def _sha256(path: Path) -> str:
     return sha256_of(path) if path.is_file() else ""
-
-
-def _batches(items: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
-    remaining = iter(items)
-    while batch := tuple(islice(remaining, size)):
-        yield batch

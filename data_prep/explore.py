@@ -6,6 +6,7 @@ import json
 import logging
 import warnings
 from dataclasses import dataclass
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,8 @@ from data_prep.findings import category_name
 from data_prep.page import render
 from data_prep.table import KEPT, REVIEW, Table
 from data_prep.thumbnails import thumbnails
+from data_prep.workers import Where
 from ideitify.dataset import NONE_CATEGORY
-from ideitify.engine import Engine
 from ideitify.files import write_whole
 
 EXPLORE_NAME = "explore.html"
@@ -64,13 +65,7 @@ class CategoryShown:
 
 
 def explore(
-    table: Table,
-    settings: ExploreSettings,
-    *,
-    engine: Engine = "local",
-    workers: int | None = None,
-    address: str | None = None,
-    bundle: str | None = None,
+    table: Table, settings: ExploreSettings, *, bundle: str | None = None, **where: Unpack[Where]
 ) -> Table:
     """Write explore.html: a map of the pictures by what the model sees, and a montage per category.
 
@@ -80,12 +75,11 @@ def explore(
         BundleError: the bundle cannot be used.
         OSError: the page, or a cache in `.data_prep`, cannot be written.
     """
-    where = {"engine": engine, "workers": workers, "address": address}
     present = table.having(KEPT, REVIEW)
     rows = evenly(present, settings.pictures)
     few = Table(table.folder, rows)
     small = thumbnails(few, rows.index, **where)
-    seen = embed(few, bundle, **where)  # type: ignore[arg-type]
+    seen = embed(few, bundle, **where)
     places = positions(seen.embeddings[seen.known], settings)
     mapped = rows.index[seen.known][: len(places)]
     place_of = dict(zip(mapped, places.round(3).tolist(), strict=True))

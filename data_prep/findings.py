@@ -13,7 +13,7 @@ import pandas as pd
 
 from data_prep.state import read_changes, read_state
 from data_prep.steps import STEPS
-from data_prep.table import KEPT, REJECTED, REVIEW, Table
+from data_prep.table import KEPT, REJECTED, REVIEW, Table, column_of, own_where_empty
 from ideitify.decisions import Agreement, Decision, agreements, read_decisions, standing
 from ideitify.knowledge import has_entry, knowledge
 from ideitify.licenses import Permits, normalize
@@ -259,7 +259,7 @@ def _kinds(rows: pd.DataFrame, shown: int) -> list[Kind]:
 
 def _kind(name: str, rows: pd.DataFrame, score: str, shown: int) -> Kind:
     """The worst pictures first, by the column `score` where there is one."""
-    scores = pd.to_numeric(rows.get(score, pd.Series("", rows.index)), errors="coerce")
+    scores = pd.to_numeric(column_of(rows, score), errors="coerce")
     worst = rows.loc[scores.sort_values(kind="stable").index[:shown]]
     pictures = [
         _shown(row, row["category"] if pd.isna(value) else f"{row['category']} {value:.2f}")
@@ -286,16 +286,15 @@ def _size(row: pd.Series[str]) -> str:
 
 def _conflicts(rows: pd.DataFrame, shown: int) -> list[Shown]:
     """Pictures in review for their label, the most doubtful first, those of one group together."""
-    empty = pd.Series("", rows.index)
     guesses, suggested, groups = (
-        rows.get(name, empty) for name in ("guesses", "suggested_category", "duplicate_group")
+        column_of(rows, name) for name in ("guesses", "suggested_category", "duplicate_group")
     )
     doubted = rows["reject_reason"].str.startswith(LABEL) | (guesses != "")
     doubted &= rows["status"] == REVIEW
     torn = groups[doubted & rows["reject_reason"].str.startswith(CONFLICT) & (groups != "")]
     pictures = rows[doubted | (groups.isin(torn) & (rows["status"] != REJECTED))]
-    scores = pd.to_numeric(rows.get("label_score", empty), errors="coerce")[pictures.index]
-    place = groups[pictures.index].mask(lambda group: group == "", pictures.index.to_series())
+    scores = pd.to_numeric(column_of(pictures, "label_score"), errors="coerce")
+    place = own_where_empty(groups[pictures.index])
     worst = scores.groupby(place).transform("min")
     pictures = pictures.iloc[np.lexsort((scores, place, worst))]
     return [

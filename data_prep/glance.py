@@ -5,20 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from ideitify.engine import one_by_one, run
+from data_prep.workers import Where, run_on_pictures
 from ideitify.perceptual_hash import perceptual_hash
 from ideitify.photo import PhotoError, open_photo
 
 if TYPE_CHECKING:  # pandas takes each worker half a second
     from data_prep.table import Table
 
-PICTURES_PER_TASK = 32
 SIDE = 256  # long side, pixels: copies of any size are compared at this one
 PLAIN = 12.0  # range of the grey values in one line of a margin: JPEG leaves some noise there
 BLUR = 1.0  # pixels: keeps the noise of JPEG from looking sharp
@@ -60,21 +59,13 @@ def glance(path: str) -> Glance:
     return Glance(perceptual_hash(image), share, float(detail))
 
 
-def glances(table: Table, names: Iterable[str], **where: Any) -> dict[str, Glance | None]:
-    """Look at these pictures of a table; None for one that cannot be read.
-
-    Args:
-        where: `engine`, `workers` and `address`, as `run` takes them.
-    """
+def glances(table: Table, names: Iterable[str], **where: Unpack[Where]) -> dict[str, Glance | None]:
+    """Look at these pictures of a table; None for one that cannot be read."""
     name_of = {str(table.path(name).absolute()): name for name in names}
-    paths = list(name_of)
-    tasks = [
-        tuple(paths[i : i + PICTURES_PER_TASK]) for i in range(0, len(paths), PICTURES_PER_TASK)
-    ]
     return {
         name_of[path]: seen
-        for task, looks in run(tasks, glance_task, instead=_one_by_one, **where)
-        for path, seen in zip(task, looks, strict=True)
+        for paths, looks in run_on_pictures(name_of, glance_task, fatal=None, **where)
+        for path, seen in zip(paths, looks, strict=True)
     }
 
 
@@ -84,14 +75,7 @@ def glance_task(paths: tuple[str, ...]) -> list[Glance | None]:
     return [_glance_or_none(path) for path in paths]
 
 
-def _one_by_one(paths: tuple[str, ...]) -> list[Glance | None]:
-    """Where a worker died: each picture in a process of its own; which dies again is unreadable."""
-    unreadable: list[Glance | None] = [None]
-    looks = one_by_one([(path,) for path in paths], glance_task, lambda _: unreadable)
-    return [look for (look,) in looks]
-
-
-def fill_hashes(table: Table, **where: Any) -> None:
+def fill_hashes(table: Table, **where: Unpack[Where]) -> None:
     """Fill `perceptual_hash` where there is none and the picture can be read."""
     empty = table.rows.index[~table.rows["perceptual_hash"].map(is_hash).astype(bool)]
     for name, seen in glances(table, empty, **where).items():

@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import warnings
 from dataclasses import dataclass, field
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
@@ -28,8 +29,8 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 
 from data_prep.embed import embed
-from data_prep.table import Table
-from ideitify.engine import Engine
+from data_prep.table import Table, column_of, own_where_empty
+from data_prep.workers import Where
 
 logger = logging.getLogger(__name__)
 
@@ -68,13 +69,7 @@ class Judged:
 
 
 def labels(
-    table: Table,
-    settings: LabelsSettings,
-    *,
-    engine: Engine = "local",
-    workers: int | None = None,
-    address: str | None = None,
-    bundle: str | None = None,
+    table: Table, settings: LabelsSettings, *, bundle: str | None = None, **where: Unpack[Where]
 ) -> Table:
     """Score the label of every picture that is not rejected; doubtful ones go to review.
 
@@ -83,10 +78,9 @@ def labels(
         OSError: the cache in `.data_prep` cannot be written.
     """
     standing = Table(table.folder, table.having())
-    seen = embed(standing, bundle, engine=engine, workers=workers, address=address)
+    seen = embed(standing, bundle, **where)
     rows = standing.rows[seen.known]
-    names = pd.Series(rows.index, rows.index)
-    groups = rows.get("duplicate_group", names.mask(names != "", "")).mask(lambda g: g == "", names)
+    groups = own_where_empty(column_of(rows, "duplicate_group"))
     judged = judge(seen.embeddings[seen.known], rows["category"].to_numpy(), groups, settings)
     table.rows[["label_score", "is_label_issue", "suggested_category"]] = ""
     found = pd.DataFrame(

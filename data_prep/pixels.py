@@ -8,36 +8,31 @@ kept: it may be mended, and the limits on what is read may be raised.
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
-from data_prep.decode import Pixels, Task, measure_task
+from data_prep.decode import Pixels, Task, measure_task, refused
 from data_prep.looks import MARK_SIDE
 from data_prep.state import FOLDER_NAME, stamp
 from data_prep.table import Table
-from ideitify.engine import Engine, one_by_one, run
+from data_prep.workers import PICTURES_PER_TASK, Where, run_on_pictures
 from ideitify.photo import PhotoError
 
 VERSION = 3  # of the measures: another number empties the cache
-PICTURES_PER_TASK = 32  # enough that sending a task costs nothing against doing it
 
 
-def measure(
-    table: Table,
-    *,
-    engine: Engine = "local",
-    workers: int | None = None,
-    address: str | None = None,
-) -> pd.DataFrame:
+def measure(table: Table, **where: Unpack[Where]) -> pd.DataFrame:
     """Look at the pictures of all rows; those in the cache are not opened again.
 
     Returns:
@@ -51,17 +46,10 @@ def measure(
     with _cache(table.folder) as cache:
         stamps = {name: stamp(table.path(name)) for name in map(str, table.rows.index)}
         found = _known(cache, stamps)
-        missing = [name for name in stamps if name not in found]
-        tasks = list(_tasks(table, missing))
-        results = run(
-            tasks,
-            measure_task,
-            engine=engine,
-            workers=workers,
-            address=address,
-            instead=_one_by_one,
-        )
-        for task, seen in _progress(results, len(tasks)):
+        missing = [(name, str(table.path(name).absolute())) for name in stamps if name not in found]
+        fatal = refused(PhotoError("fatal"))
+        results = run_on_pictures(missing, measure_task, fatal=fatal, **where)
+        for task, seen in _progress(results, math.ceil(len(missing) / PICTURES_PER_TASK)):
             names = [name for name, _ in task]
             found |= {name: pixels for name, (pixels, _) in zip(names, seen, strict=True)}
             _keep(cache, stamps, zip(names, seen, strict=True))
@@ -83,23 +71,9 @@ def signatures(table: Table, names: Iterable[str]) -> Iterator[np.ndarray]:
             yield np.frombuffer(row[0], np.uint8).reshape(MARK_SIDE, MARK_SIDE)
 
 
-def _one_by_one(task: Task) -> list[tuple[Pixels, bytes]]:
-    """Where a worker died: each picture in a process of its own, which tells the one it died of."""
-    fatal = PhotoError("fatal")
-    refused = Pixels(fatal.reason, str(fatal)), b""
-    seen = one_by_one([(picture,) for picture in task], measure_task, lambda _: [refused])
-    return [picture for (picture,) in seen]
-
-
 def _record(pixels: Pixels) -> dict[str, object]:
     record = asdict(pixels)
     return record | record.pop("measures")
-
-
-def _tasks(table: Table, names: list[str]) -> Iterator[Task]:
-    for start in range(0, len(names), PICTURES_PER_TASK):
-        few = names[start : start + PICTURES_PER_TASK]
-        yield tuple((name, str(table.path(name).absolute())) for name in few)
 
 
 def _progress(

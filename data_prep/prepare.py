@@ -15,6 +15,7 @@ import filelock
 import pandas as pd
 from pydantic import BaseModel
 
+from data_prep.embed import bundle_manifest, bundle_source
 from data_prep.state import (
     FOLDER_NAME,
     Input,
@@ -33,10 +34,8 @@ from data_prep.state import (
 )
 from data_prep.steps import STEPS, Step, load_settings
 from data_prep.table import Table, read_table
-from ideitify.bundle import MANIFEST_NAME, read_manifest
+from ideitify.bundle import MANIFEST_NAME
 from ideitify.dataset import METADATA_NAME, DatasetError
-from ideitify.hub import bundle_folder
-from ideitify.settings import settings as ideitify_settings
 
 
 @dataclass(frozen=True)
@@ -79,12 +78,12 @@ def run_steps(
         ValueError: settings, state or bundle cannot be used; the message says why.
         OSError: the disk cannot be read or written.
     """
-    table = read_table(folder)
+    table, options = read_table(folder), options or {}
     chosen = [(step, load_settings(settings_file, step)) for step in steps]
     if any("bundle" in step.options for step in steps):  # said now, not after hours of other steps
-        read_manifest(bundle_folder(_bundle(options or {})))
+        bundle_manifest(options.get("bundle"))
     with _alone(folder):
-        runner = _Runner(table, read_state(folder), options or {})
+        runner = _Runner(table, read_state(folder), options)
         for step, settings in chosen:
             yield runner.run(step, settings, force)
 
@@ -162,7 +161,7 @@ class _Runner:
             **self._rows_and_files(step, seen),
             version=step.version,
             settings=settings.model_dump(mode="json"),
-            bundle=_bundle_identity(_bundle(self.options)) if "bundle" in step.options else "",
+            bundle=_bundle_identity(self.options) if "bundle" in step.options else "",
         )
 
     def _rows_and_files(self, step: Step, seen: pd.DataFrame) -> dict[str, str]:
@@ -210,13 +209,9 @@ def _why(last: Run | None, now: Input | None) -> str:
     return f"{', '.join(words.get(name, f'the {name}') for name in names)} changed"
 
 
-def _bundle(options: Mapping[str, Any]) -> str:
-    """The model bundle that steps use: the one asked for, or the one in the settings."""
-    return str(options.get("bundle") or ideitify_settings().bundle)
-
-
-def _bundle_identity(source: str) -> str:
+def _bundle_identity(options: Mapping[str, Any]) -> str:
     """A local bundle by its manifest, which has the hashes of its files; others by address."""
+    source = bundle_source(options.get("bundle"))
     manifest = Path(source) / MANIFEST_NAME
     return hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else source
 

@@ -7,21 +7,18 @@ Columns of each check, in CleanVision's way: `<check>_score`, 0..1, low where it
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Unpack
 
 import pandas as pd
 from cleanvision.issue_managers.image_property_issue_manager import ImagePropertyIssueManager
 from pydantic import BaseModel, ConfigDict, Field
 
-from data_prep.embed import embed
+from data_prep.embed import bundle_manifest, embed
 from data_prep.marks import mark_scores
 from data_prep.pixels import measure
 from data_prep.table import Table
-from ideitify.bundle import read_manifest
+from data_prep.workers import Where
 from ideitify.dataset import NONE_CATEGORY
-from ideitify.engine import Engine
-from ideitify.hub import bundle_folder
-from ideitify.settings import settings as ideitify_settings
 
 VERSION = 3  # brightness, entropy and blurriness from fewer pixels
 
@@ -79,13 +76,7 @@ class QualitySettings(BaseModel):
 
 
 def quality(
-    table: Table,
-    settings: QualitySettings,
-    *,
-    engine: Engine = "local",
-    workers: int | None = None,
-    address: str | None = None,
-    bundle: str | None = None,
+    table: Table, settings: QualitySettings, *, bundle: str | None = None, **where: Unpack[Where]
 ) -> Table:
     """Score every picture, flag those below the thresholds, and send them to review.
 
@@ -94,7 +85,6 @@ def quality(
         BundleError: the model bundle cannot be used.
         EngineError: the cluster cannot be used.
     """
-    where: dict[str, Any] = {"engine": engine, "workers": workers, "address": address}
     seen = measure(table, **where)
     seen = seen[seen["refusal"] == ""]
     if seen.empty:
@@ -105,7 +95,7 @@ def quality(
             cleanvision_issues(seen, settings),
             layout_issues(seen, settings),
             _watermark_issues(table, seen, settings),
-            _no_deity_issues(table, bundle, where),
+            _no_deity_issues(table, bundle, **where),
         ],
         axis=1,
     )
@@ -164,17 +154,16 @@ def _flagged(scores: dict[str, pd.Series], settings: QualitySettings) -> pd.Data
     return pd.DataFrame(columns)
 
 
-def _no_deity_issues(table: Table, bundle: str | None, where: dict[str, Any]) -> pd.DataFrame:
+def _no_deity_issues(table: Table, bundle: str | None, **where: Unpack[Where]) -> pd.DataFrame:
     """Pictures of a deity's category in which the model sees none, by its own threshold."""
-    source = str(bundle or ideitify_settings().bundle)
-    seen = embed(table, source, dimensions=0, **where)
+    seen = embed(table, bundle, dimensions=0, **where)
     index = table.rows.index[seen.known]
     if NONE_CATEGORY not in seen.labels:
         logger.info("the model bundle knows no %r: deities are not looked for", NONE_CATEGORY)
         return pd.DataFrame(index=index)
     probabilities = seen.probabilities[seen.known]
     none = probabilities[:, list(seen.labels).index(NONE_CATEGORY)]
-    threshold = read_manifest(bundle_folder(source)).thresholds.none
+    threshold = bundle_manifest(bundle).thresholds.none
     says_none = (none >= threshold) & (none == probabilities.max(axis=1))
     deities = set(seen.labels) - {NONE_CATEGORY}  # of others, the model cannot know
     claims_deity = table.rows["category"][seen.known].isin(deities)

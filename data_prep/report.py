@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Unpack
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,9 +15,9 @@ from data_prep.findings import STATUSES, Findings, Limits, find, license_name
 from data_prep.page import render
 from data_prep.table import Table
 from data_prep.thumbnails import thumbnails
+from data_prep.workers import Where
 from ideitify.dataset import NONE_CATEGORY
 from ideitify.decisions import DECISIONS_NAME
-from ideitify.engine import Engine
 from ideitify.files import write_whole
 
 REPORT_NAME = "report.html"
@@ -37,14 +38,7 @@ class ReportSettings(BaseModel):
     bars: int = Field(40, ge=1, description="bars in a chart; the tables below have all")
 
 
-def report(
-    table: Table,
-    settings: ReportSettings,
-    *,
-    engine: Engine = "local",
-    workers: int | None = None,
-    address: str | None = None,
-) -> Table:
+def report(table: Table, settings: ReportSettings, **where: Unpack[Where]) -> Table:
     """Write report.html: sizes, licences, sources, pictures, issues, label conflicts, agreement.
 
     It is one file that fetches nothing.
@@ -55,7 +49,7 @@ def report(
     """
     limits = Limits(settings.per_category, settings.per_issue, settings.groups)
     findings = find(table, limits)
-    small = thumbnails(table, findings.names(), engine=engine, workers=workers, address=address)
+    small = thumbnails(table, findings.names(), **where)
     page = render(
         "report.html",
         title=table.folder.absolute().name,

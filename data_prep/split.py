@@ -19,7 +19,7 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
@@ -32,8 +32,8 @@ from data_prep.embed import content_keys
 from data_prep.glance import fill_hashes
 from data_prep.links import linked, places
 from data_prep.state import FOLDER_NAME
-from data_prep.table import KEPT, Table
-from ideitify.engine import Engine
+from data_prep.table import KEPT, Table, column_of
+from data_prep.workers import Where
 from ideitify.files import write_whole
 
 SPLITS = ("train", "valid", "test")
@@ -68,13 +68,7 @@ class SplitSettings(BaseModel):
 
 
 def split(
-    table: Table,
-    settings: SplitSettings,
-    *,
-    engine: Engine = "local",
-    workers: int | None = None,
-    address: str | None = None,
-    bundle: str | None = None,
+    table: Table, settings: SplitSettings, *, bundle: str | None = None, **where: Unpack[Where]
 ) -> Table:
     """Fill the column `split` of kept pictures: train, valid or test.
 
@@ -82,7 +76,6 @@ def split(
         BundleError: the bundle cannot be used.
         OSError: `.data_prep` cannot be written.
     """
-    where: dict[str, Any] = {"engine": engine, "workers": workers, "address": address}
     kept = Table(table.folder, table.having(KEPT).copy())
     fill_hashes(kept, **where)
     pairs = find_copies(kept, settings.copies, bundle=bundle, **where)
@@ -157,19 +150,15 @@ def deal_out(
 
 def alike_pictures(rows: pd.DataFrame, pairs: pd.DataFrame) -> np.ndarray:
     """A number for each row: the same for copies and what is related to them."""
-    return linked(_duplicate_group(rows), edges=places(rows, pairs))
+    return linked(column_of(rows, "duplicate_group"), edges=places(rows, pairs))
 
 
 def sources(rows: pd.DataFrame, pairs: pd.DataFrame) -> np.ndarray:
     """A number for each row: the same for pictures of one source, and for what is alike to them."""
     creator = rows["creator"].str.strip().str.casefold()
     maker = (rows["source"] + "\0" + creator).mask(creator.isin(NOBODY))
-    return linked(_duplicate_group(rows), rows["group"], maker, edges=places(rows, pairs))
-
-
-def _duplicate_group(rows: pd.DataFrame) -> pd.Series[str]:
-    """The column that `duplicates` fills; empty where it did not run."""
-    return rows.get("duplicate_group", pd.Series("", rows.index))
+    alike = column_of(rows, "duplicate_group")
+    return linked(alike, rows["group"], maker, edges=places(rows, pairs))
 
 
 def read_splits(table: Table) -> dict[str, str]:

@@ -3,8 +3,8 @@
 A step `name` is a module `data_prep/<name>.py` with
 
 - a function `name(table, settings, ...) -> Table` that changes the table and returns it. It may
-  take `engine`, `workers`, `address` and `bundle` by these names, and its command has options for
-  those it takes;
+  take `bundle`, and `engine`, `workers` and `address` as `**where` (`data_prep.workers.Where`); its
+  command has options for those it takes;
 - a pydantic model of its settings, the annotation of `settings`, with a description of each field;
 - `VERSION`, a number to raise when the same input is to give another result (1 if absent);
 - `reads(table) -> Iterable[Path]`, if its result depends on files beside the table: which ones.
@@ -62,7 +62,11 @@ class Step:
     @property
     def options(self) -> list[str]:
         """Those of `OPTIONS` that the step takes."""
-        return [name for name in OPTIONS if name in inspect.signature(self.function).parameters]
+        from data_prep.workers import Where
+
+        taken = inspect.signature(self.function).parameters.keys()
+        where = Where.__annotations__.keys() if "where" in taken else ()
+        return [name for name in OPTIONS if name in {*taken, *where}]
 
     @property
     def version(self) -> int:

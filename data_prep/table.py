@@ -18,6 +18,16 @@ KEPT, REJECTED, REVIEW = "kept", "rejected", "review"
 DECIDED_BY = "decided_by"  # extra column: who reviewed the row; "" where no person has
 
 
+def column_of(rows: pd.DataFrame, name: str) -> pd.Series[str]:
+    """A column that not every table has: empty where this one has none."""
+    return rows.get(name, pd.Series("", rows.index))
+
+
+def own_where_empty(names: pd.Series[str]) -> pd.Series[str]:
+    """A column that names groups: a row that it leaves out is a group of its own."""
+    return names.mask(names == "", names.index.to_series())
+
+
 @dataclass
 class Table:
     """A dataset folder in memory.

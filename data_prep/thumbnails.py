@@ -6,30 +6,28 @@ import base64
 import io
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from PIL import Image
 
 from data_prep.embed import content_keys
 from data_prep.state import FOLDER_NAME
 from data_prep.table import Table
-from ideitify.engine import one_by_one, run
+from data_prep.workers import Where, run_on_pictures
 from ideitify.files import replacing
 from ideitify.photo import PhotoError, open_photo
 
 SIDE = 144  # pixels of the long side: 72 on a phone's screen, where pixels are half as large
 QUALITY = 70  # of WebP: about 3 kB a picture, and nobody judges sharpness by it
-PICTURES_PER_TASK = 32
 
-Task = tuple[tuple[str, str], ...]
+Task = tuple[tuple[str, str], ...]  # (picture, where its small one goes)
 
 
-def thumbnails(table: Table, names: Iterable[str], **where: Any) -> dict[str, str]:
+def thumbnails(table: Table, names: Iterable[str], **where: Unpack[Where]) -> dict[str, str]:
     """Small pictures as `data:` addresses, "" for those that cannot be read.
 
     Args:
         names: of rows of the table.
-        where: `engine`, `workers` and `address`, as `run` takes them.
 
     Raises:
         OSError: the cache cannot be written.
@@ -45,27 +43,24 @@ def thumbnails(table: Table, names: Iterable[str], **where: Any) -> dict[str, st
         for name, path in kept.items()
         if not path.exists()
     ]
-    starts = range(0, len(missing), PICTURES_PER_TASK)
-    tasks = [tuple(missing[start : start + PICTURES_PER_TASK]) for start in starts]
-    for _ in run(tasks, make_thumbnails, instead=_one_by_one, **where):
+    for _ in run_on_pictures(missing, make_thumbnails, fatal=False, **where):
         pass
     return {name: _address(path) for name, path in kept.items()}
 
 
-def make_thumbnails(task: Task) -> None:
-    """Write the small picture of each (picture, where to), none for one that cannot be read."""
-    for source, target in task:
-        try:
-            content = _thumbnail(source)
-        except PhotoError:
-            continue
-        with replacing(Path(target)) as partial:
-            partial.write_bytes(content)
+def make_thumbnails(task: Task) -> list[bool]:
+    """Write the small picture of each; False for one that cannot be read."""
+    return [_make(source, Path(target)) for source, target in task]
 
 
-def _one_by_one(task: Task) -> None:
-    """Where a worker died: each picture in a process of its own; which dies again has none."""
-    one_by_one([(pair,) for pair in task], make_thumbnails, lambda _: None)
+def _make(source: str, target: Path) -> bool:
+    try:
+        content = _thumbnail(source)
+    except PhotoError:
+        return False
+    with replacing(target) as partial:
+        partial.write_bytes(content)
+    return True
 
 
 def _thumbnail(path: str) -> bytes:

@@ -9,13 +9,14 @@ import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Unpack
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from data_prep.pixels import measure
 from data_prep.table import Table
-from ideitify.engine import Engine
+from data_prep.workers import Where
 from ideitify.knowledge import has_entry
 
 SUFFIXES = {
@@ -59,14 +60,7 @@ class ValidateSettings(BaseModel):
     )
 
 
-def validate(
-    table: Table,
-    settings: ValidateSettings,
-    *,
-    engine: Engine = "local",
-    workers: int | None = None,
-    address: str | None = None,
-) -> Table:
+def validate(table: Table, settings: ValidateSettings, **where: Unpack[Where]) -> Table:
     """Reject what is missing, damaged or useless; send what is doubtful to review.
 
     Rejected: no file, not a picture, truncated, beyond the limits of `python -m ideitify settings`,
@@ -77,7 +71,7 @@ def validate(
         OSError: the cache cannot be written.
         EngineError: the cluster cannot be used.
     """
-    seen = measure(table, engine=engine, workers=workers, address=address)
+    seen = measure(table, **where)
     _reject_refused(table, seen)
     _reject_second_names(table)
     readable = seen[seen["refusal"] == ""]

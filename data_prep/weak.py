@@ -31,6 +31,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
@@ -39,7 +40,7 @@ from scipy.stats import binomtest
 from snorkel.labeling import LFAnalysis, PandasLFApplier
 from snorkel.labeling.model import LabelModel
 
-from data_prep.embed import Embedded, embed
+from data_prep.embed import Embedded, bundle_manifest, embed
 from data_prep.opinions import (
     ABSTAIN,
     Names,
@@ -48,15 +49,13 @@ from data_prep.opinions import (
     neighbour_votes,
 )
 from data_prep.state import FOLDER_NAME
-from data_prep.table import DECIDED_BY, KEPT, REJECTED, Table
-from ideitify.bundle import Manifest, read_manifest
+from data_prep.table import DECIDED_BY, KEPT, REJECTED, Table, own_where_empty
+from data_prep.workers import Where
+from ideitify.bundle import Manifest
 from ideitify.decisions import DECISIONS_NAME, read_decisions, standing
-from ideitify.engine import Engine
 from ideitify.files import write_whole
-from ideitify.hub import bundle_folder
 from ideitify.knowledge import knowledge
 from ideitify.review import write_guesses
-from ideitify.settings import settings as ideitify_settings
 
 VERSION = 2
 
@@ -112,12 +111,7 @@ class Weighed:
 
 
 def weak(
-    table: Table,
-    settings: WeakSettings,
-    bundle: str | None = None,
-    engine: Engine = "local",
-    workers: int | None = None,
-    address: str | None = None,
+    table: Table, settings: WeakSettings, *, bundle: str | None = None, **where: Unpack[Where]
 ) -> Table:
     """Label what no person has labelled; accept the sure, send the rest to review.
 
@@ -131,8 +125,8 @@ def weak(
     if not targets.any():
         logger.info("every picture has a label from a person")
         return table
-    seen = embed(table, bundle, engine=engine, workers=workers, address=address)
-    manifest = read_manifest(bundle_folder(str(bundle or ideitify_settings().bundle)))
+    seen = embed(table, bundle, **where)
+    manifest = bundle_manifest(bundle)
     measured = unseen_labels(table, manifest) & ~open_
     chosen = np.flatnonzero(targets | measured)
     frame = opinions_frame(table, seen, manifest, settings).iloc[chosen]
@@ -165,7 +159,7 @@ def opinions_frame(
 ) -> pd.DataFrame:
     """The table with what the model and the neighbours say, in columns of these names."""
     rows = table.rows
-    groups = rows["group"].where(rows["group"] != "", rows.index.to_series()).to_numpy(object)
+    groups = own_where_empty(rows["group"]).to_numpy(object)
     labelled = (rows["label_source"] == "human") & (rows["status"] == KEPT) & seen.known
     near = neighbour_votes(
         seen.embeddings, groups, np.flatnonzero(labelled), rows["category"].to_numpy(object),

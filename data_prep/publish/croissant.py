@@ -10,10 +10,10 @@ import re
 from datetime import date
 from typing import Any
 
+from data_prep.findings import category_name
 from data_prep.publish.facts import Facts
 from data_prep.publish.selection import PublishError, Selection
 from ideitify.dataset import COLUMNS, METADATA_NAME
-from ideitify.knowledge import has_entry, knowledge
 
 CROISSANT_NAME = "croissant.json"
 REPOSITORY = "repository"  # id of the distribution's root; `mlcroissant` can map it to a folder
@@ -97,7 +97,6 @@ def _categories(facts: Facts) -> Any:
     import mlcroissant as mlc
 
     slugs = sorted(category.slug for category in facts.categories)
-    names = {slug: knowledge()[slug].name if has_entry(slug) else slug for slug in slugs}
     return mlc.RecordSet(
         id="categories",
         name="categories",
@@ -107,7 +106,7 @@ def _categories(facts: Facts) -> Any:
             mlc.Field(id=f"categories/{name}", name=name, data_types=[mlc.DataType.TEXT])
             for name in ("slug", "name")
         ],
-        data=[{"categories/slug": slug, "categories/name": names[slug]} for slug in slugs],
+        data=[{"categories/slug": slug, "categories/name": category_name(slug)} for slug in slugs],
     )
 
 

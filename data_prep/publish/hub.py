@@ -8,6 +8,7 @@ earlier version, is not sent again.
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,13 +19,14 @@ from data_prep.publish.facts import Facts, measure
 from data_prep.publish.notes import version_notes
 from data_prep.publish.publication import (
     Publication,
-    Version,
     documents,
     metadata_csv,
     sha256,
+    version_of,
 )
 from data_prep.publish.selection import PublishError, Selection, SignedOut, select
 from data_prep.table import Table
+from data_prep.workers import batches
 from ideitify.dataset import METADATA_NAME, DatasetError, read_rows
 from ideitify.hub_upload import SIGN_IN, check_repository, hub_speaks
 from ideitify.licenses import Policy
@@ -78,21 +80,19 @@ def publish_hub(
     api = HfApi()
     page = f"{api.endpoint}/datasets/{name}"
     texts = _texts(selection, facts, name, title, page)
-    version: Version = "unseen"
-    notes, send = version_notes(None, selection.rows), False
-    if get_token():
-        with hub_speaks(name, PublishError):
+    signed_in, previous = bool(get_token()), None
+    if not signed_in and not dry_run:
+        raise SignedOut(f"the Hub's client found no token. {SIGN_IN}")
+    with hub_speaks(name, PublishError):
+        if signed_in:
             api.whoami()
             previous = _last_version(api, name)
-            rows = _rows(api, name, previous) if previous is not None else None
-            notes = version_notes(rows, selection.rows)
-            version = "new" if previous is None else "old" if notes else "unchanged"
-            send = not dry_run and version != "unchanged"
-            if send:
-                api.create_repo(name, repo_type="dataset", private=not public, exist_ok=True)
-                _commit(api, name, selection, texts, previous or [], notes)
-    elif not dry_run:
-        raise SignedOut(f"the Hub's client found no token. {SIGN_IN}")
+        notes = version_notes(previous.rows if previous else None, selection.rows)
+        version = version_of(signed_in, previous, notes)
+        send = not dry_run and version != "unchanged"
+        if send:
+            api.create_repo(name, repo_type="dataset", private=not public, exist_ok=True)
+            _commit(api, name, selection, texts, previous.files if previous else set(), notes)
     files = {name: len(content) for name, content in texts.items()}
     return Publication(
         page=page,
@@ -130,18 +130,24 @@ def _texts(
     return {"README.md": card.encode(), CROISSANT_NAME: croissant.encode(), **texts}
 
 
-def _last_version(api: HfApi, name: str) -> list[str] | None:
-    """The names of its files; None if there is no such data set, or an empty one."""
+@dataclass(frozen=True)
+class _Version:
+    files: set[str]
+    rows: list[dict[str, str]]
+
+
+def _last_version(api: HfApi, name: str) -> _Version | None:
+    """None if there is no such data set, or an empty one."""
     from huggingface_hub.errors import RepositoryNotFoundError
 
     try:
         files = set(api.list_repo_files(name, repo_type="dataset")) - {_ATTRIBUTES}
     except RepositoryNotFoundError:
         return None
-    return sorted(files) or None
+    return _Version(files, _rows(api, name, files)) if files else None
 
 
-def _rows(api: HfApi, name: str, files: list[str]) -> list[dict[str, str]]:
+def _rows(api: HfApi, name: str, files: set[str]) -> list[dict[str, str]]:
     """Its `metadata.csv`; no rows where something else made it."""
     if METADATA_NAME not in files:
         return []
@@ -157,7 +163,7 @@ def _commit(
     name: str,
     selection: Selection,
     texts: dict[str, bytes],
-    previous: list[str],
+    previous: set[str],
     notes: str,
 ) -> None:
     """Make one commit of the whole version, or several where the Hub takes no more in one.
@@ -167,10 +173,10 @@ def _commit(
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     pictures = [CommitOperationAdd(p.name, p.path) for p in selection.pictures]
-    *first, last = _batches(pictures)
+    *first, last = batches(pictures, PICTURES_PER_COMMIT)
     for batch in first:
         api.create_commit(name, batch, commit_message="Pictures", repo_type="dataset")
-    gone = set(previous) - {*(p.name for p in selection.pictures), *texts}
+    gone = previous - {*(p.name for p in selection.pictures), *texts}
     operations: list[CommitOperationAdd | CommitOperationDelete] = [
         *(CommitOperationDelete(path) for path in sorted(gone)),
         *last,
@@ -184,10 +190,3 @@ def _commit(
         commit_description=notes if len(summary) > 72 else rest.strip(),
         repo_type="dataset",
     )
-
-
-def _batches(pictures: list[CommitOperationAdd]) -> list[list[CommitOperationAdd]]:
-    return [
-        pictures[start : start + PICTURES_PER_COMMIT]
-        for start in range(0, len(pictures), PICTURES_PER_COMMIT)
-    ]

@@ -25,7 +25,7 @@ from data_prep.publish.card import description
 from data_prep.publish.cover import cover
 from data_prep.publish.facts import Facts, measure
 from data_prep.publish.notes import version_notes
-from data_prep.publish.publication import Publication, Version, documents, sha256
+from data_prep.publish.publication import Publication, Version, documents, sha256, version_of
 from data_prep.publish.selection import PublishError, Selection, SignedOut, select
 from data_prep.table import Table
 from ideitify.dataset import METADATA_NAME, DatasetError, read_rows
@@ -101,9 +101,7 @@ def publish_kaggle(
             raise
     settings["isPrivate"] = previous.private if previous else not public
     notes = version_notes(previous.rows if previous else None, selection.rows)
-    version: Version = (
-        "unseen" if api is None else "new" if previous is None else "old" if notes else "unchanged"
-    )
+    version = version_of(api is not None, previous, notes)
     staging = table.folder / ".data_prep" / "publish" / f"kaggle-{name.replace('/', '-')}"
     send = not dry_run and (version != "unchanged" or staging.exists())  # it broke off at the end
     if send:

@@ -62,6 +62,21 @@ _WORDS: dict[Version, str] = {
 }
 
 
+def version_of(asked: bool, previous: object | None, notes: str) -> Version:
+    """What a publication is.
+
+    Args:
+        asked: whether there were credentials to ask for the last version.
+        previous: the last version, None if there is none.
+        notes: what changed since.
+    """
+    if not asked:
+        return "unseen"
+    if previous is None:
+        return "new"
+    return "old" if notes else "unchanged"
+
+
 def documents(selection: Selection) -> dict[str, bytes]:
     """The files that go with the pictures wherever they go: name -> content."""
     return {

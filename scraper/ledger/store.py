@@ -51,7 +51,6 @@ from scraper.ledger.records import (
     plain_name,
 )
 from scraper.ledger.tables import (
-    attempts,
     concepts,
     finds,
     host_events,
@@ -249,7 +248,7 @@ class Ledger:
             )
 
     def settle(self, tried: Sequence[Attempt]) -> list[Settled]:
-        """Record attempts and decide what becomes of each.
+        """Decide what becomes of attempts, and remember it.
 
         A picture is stored if neither it nor one of the same look is there, or was withdrawn. Its
         file is moved to its place afterwards: see `files.run_in`.
@@ -261,7 +260,7 @@ class Ledger:
             self._insert_new_pictures(connection, tried, withdrawn)
             known = self._pictures_like(connection, tried)
             settled = [_settled(attempt, known, withdrawn) for attempt in tried]
-            self._record_attempts(connection, settled, known)
+            self._update_links(connection, settled, known)
         return settled
 
     def _withdrawn_links(self, connection: Connection, tried: Sequence[Attempt]) -> set[str]:
@@ -297,14 +296,14 @@ class Ledger:
                     known[getattr(row, column.name)] = found
         return known
 
-    def _record_attempts(
+    def _update_links(
         self, connection: Connection, settled: Sequence[Settled], known: dict[str, _Known]
     ) -> None:
+        """Tell the links how their last attempts ended."""
         ended = [_link_row(one, known) for one in settled]
         names = [name for name in ended[0] if name != "its_key"]
         statement = update(links).where(links.c.key == bindparam("its_key"))
         connection.execute(statement.values({name: bindparam(name) for name in names}), ended)
-        connection.execute(attempts.insert(), [_attempt_row(one) for one in settled])
 
     # Afterwards
 
@@ -588,19 +587,6 @@ def _link_row(settled: Settled, known: dict[str, _Known]) -> dict[str, Any]:
         "claimed_at": None,
         "etag": clean(arrived.etag) if arrived else "",
         "last_modified": clean(arrived.last_modified) if arrived else "",
-    }
-
-
-def _attempt_row(settled: Settled) -> dict[str, Any]:
-    attempt = settled.attempt
-    return {
-        "link": attempt.item.key,
-        "started_at": attempt.started_at,
-        "seconds": attempt.seconds,
-        "outcome": settled.outcome,
-        "reason": attempt.reason,
-        "detail": clean(attempt.detail),
-        "size": attempt.arrived.size if attempt.arrived else None,
     }
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from sqlalchemy import (
     Column,
-    Float,
     ForeignKey,
     Index,
     Integer,
@@ -87,19 +86,6 @@ finds = Table(
     Column("height", Integer),
     Column("found_at", TIME, nullable=False),
     UniqueConstraint("slug", "source", "source_id"),
-)
-
-attempts = Table(
-    "attempts",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("link", HASH, ForeignKey("links.key"), nullable=False, index=True),
-    Column("started_at", TIME, nullable=False),
-    Column("seconds", Float, nullable=False),
-    Column("outcome", String(16), nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("detail", Text, nullable=False),
-    Column("size", Integer),
 )
 
 # One row per picture that is, or was, in the folder. Two with the same look cannot both get in.

@@ -13,7 +13,7 @@ import pytest
 
 from ideitify.licenses import normalize
 from scraper.ledger import Ledger
-from scraper.ledger.database import LedgerError
+from scraper.ledger.database import Database, LedgerError
 from scraper.ledger.records import (
     ALL,
     Arrived,
@@ -447,6 +447,33 @@ def test_it_is_a_sqlite_file_in_wal_mode_and_survives_closing(tmp_path: Path) ->
     with sqlite3.connect(path) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert connection.execute("SELECT count(*) FROM finds").fetchone() == (1,)
+
+
+# Ledgers once listed every attempt, too.
+OLD_TABLE = """
+CREATE TABLE attempts (
+    id INTEGER PRIMARY KEY, link VARCHAR(64) NOT NULL REFERENCES links (key),
+    started_at VARCHAR(32) NOT NULL, seconds FLOAT NOT NULL, outcome VARCHAR(16) NOT NULL,
+    reason TEXT NOT NULL, detail TEXT NOT NULL, size INTEGER
+)
+"""
+OLD_ROWS = "INSERT INTO attempts SELECT 1, key, '2026', 0.5, state, '', '', 1000 FROM links"
+
+
+def test_a_ledger_with_a_table_of_attempts_goes_on(place: Path | str) -> None:
+    with Ledger(place) as ledger:
+        ledger.add_concept("ganesha", "Ganesha", "words")
+        name = store(ledger)
+    database = Database(place)
+    with database.write() as connection:
+        for statement in (OLD_TABLE, OLD_ROWS):
+            connection.exec_driver_sql(statement)
+    database.close()
+    with Ledger(place) as ledger:
+        assert [stored.file_name for stored in ledger.stored()] == [name]
+        store(ledger, 2)
+        assert ledger.withdraw("id-1") == [name]
+        assert outcomes(ledger) == [("stored", 1), ("withdrawn", 1)]
 
 
 def test_two_ledgers_at_one_place_can_write_at_the_same_time(place: Path | str) -> None:
