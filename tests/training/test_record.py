@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from fastai.callback.core import Callback, CancelFitException
 
-from training.record import HISTORY_NAME, RECORD_NAME, add_to_record, read_record, tempered_loss
+from training.record import (
+    HISTORY_NAME,
+    RECORD_NAME,
+    add_to_record,
+    in_words,
+    read_record,
+    tempered_loss,
+)
 from training.settings import FitSettings
 from training.train import fit
 
@@ -120,3 +127,10 @@ def test_a_run_that_moves_to_a_machine_without_a_gpu_keeps_its_table(
     fit(drawn_dataset, tiny_backbone, run, TINY, cache=tmp_path, resume=True)
     rows = list(csv.DictReader((run / HISTORY_NAME).open()))
     assert [row["peak_gpu_memory_mib"] for row in rows] == ["8000.0", "", ""]
+
+
+def test_rate_and_memory_are_said_in_words() -> None:
+    rows = [{"pictures_per_second": rate, "peak_memory_mib": 900.2} for rate in (3.0, 30.04, 31.0)]
+    assert in_words(rows) == "30.0 pictures a second, peak memory 900 MiB"
+    with_gpu = [row | {"peak_gpu_memory_mib": 512.0} for row in rows]
+    assert in_words(with_gpu).endswith("peak memory 900 MiB, of tensors on the GPU 512 MiB")
