@@ -10,10 +10,13 @@ from bs4 import BeautifulSoup
 
 from scraper.source import SourceError
 
-_EMAIL = re.compile(r"(mailto:)?[\w.+-]+(@|\s*[(\[]at[)\]]\s*)[\w-]+(\.[\w-]+)+")
+# The name before the @ has at most 64 letters (RFC 5321). Without that bound, a long word without
+# an @ would be read to its end from each of its letters.
+_EMAIL = re.compile(r"(mailto:)?[\w.+-]{1,64}(@|\s*[(\[]at[)\]]\s*)[\w-]+(\.[\w-]+)+")
 _COMPLAINTS = (("error", "info"), ("error", "message"), ("error",), ("detail",), ("message",))
 _HIDDEN = "script, style, [style*='display:none'], [style*='display: none']"
 _LONGEST_COMPLAINT = 200  # characters
+_LARGEST_NUMBER = 2**31 - 1  # that every database can store
 
 
 def at(answer: Any, *path: str | int) -> Any:
@@ -79,11 +82,11 @@ def link(value: Any) -> str:
 
 
 def whole_number(value: Any) -> int | None:
-    """A positive number of pixels, from a number or text; None for anything else."""
+    """A positive number, of pixels say, from a number or text; None for what cannot be one."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
     try:
         number = int(value)
     except (ValueError, OverflowError):
         return None
-    return number if number > 0 else None
+    return number if 0 < number <= _LARGEST_NUMBER else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +14,12 @@ from scraper.source import Concept, Found, SourceError, Web
 PICTURE_SIDE = 1280  # one of the widths that Wikimedia keeps ready
 
 _FAILURES_IN_A_ROW = 3
+_OPERATORS = re.compile(r'[-+&|!(){}\[\]^"~*?:\\/]')  # of Lucene's query language
+
+
+def without_operators(phrase: str) -> str:
+    """A phrase of which a Lucene search takes every word as a word."""
+    return _OPERATORS.sub(" ", phrase)
 
 
 def first_different(found: Iterable[Found], limit: int) -> Iterator[Found]:

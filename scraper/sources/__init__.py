@@ -20,6 +20,18 @@ def source_names() -> list[str]:
     return sorted(module.name for module in iter_modules(__path__))
 
 
+def known_source(name: str) -> str:
+    """The name of a source, as it was given.
+
+    Raises:
+        SourceError: there is no such source.
+    """
+    if name not in source_names():
+        known = ", ".join(source_names())
+        raise SourceError(f"there is no source {name!r}; there are {known}")
+    return name
+
+
 def source_class(name: str) -> Any:
     """The class of a source, with its `name`, `needs`, `note` and `by_default`.
 
@@ -29,10 +41,7 @@ def source_class(name: str) -> Any:
     Raises:
         SourceError: there is no such source.
     """
-    if name not in source_names():
-        known = ", ".join(source_names())
-        raise SourceError(f"there is no source {name!r}; there are {known}")
-    return import_module(f"{__name__}.{name}").SOURCE
+    return import_module(f"{__name__}.{known_source(name)}").SOURCE
 
 
 def make_source(spec: str, web: Web, settings: ScraperSettings) -> Source:

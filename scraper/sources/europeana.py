@@ -13,12 +13,11 @@ https://europeana.atlassian.net/wiki/spaces/EF/pages/2385739812/Search+API+Docum
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from scraper.answers import at, entries, expect, link, plain_text
-from scraper.gather import all_phrases, first_different
+from scraper.gather import all_phrases, first_different, without_operators
 from scraper.settings import ScraperSettings
 from scraper.source import Concept, Found, SourceError, Web
 
@@ -27,7 +26,6 @@ PAGE = "https://www.europeana.eu/item"
 
 ITEMS_A_REQUEST = 100
 _REUSABILITY = ("open", "restricted", "permission")
-_OPERATORS = re.compile(r'[-+&|!(){}\[\]^"~*?:\\/]')  # of the query language
 
 
 class Europeana:
@@ -55,7 +53,7 @@ class Europeana:
 
     def _found(self, concept: Concept) -> Iterator[Found]:
         queries = [(f'skos_concept:"{uri}"', uri) for uri in concept.uris]
-        queries += [(_OPERATORS.sub(" ", phrase), "") for phrase in all_phrases(concept)]
+        queries += [(without_operators(phrase), "") for phrase in all_phrases(concept)]
         for reusability in _REUSABILITY:
             for query, uri in queries:
                 for item in self._items(query, reusability):

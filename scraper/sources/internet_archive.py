@@ -18,7 +18,13 @@ from typing import Any
 from urllib.parse import quote
 
 from scraper.answers import at, entries, expect, link, plain_text, whole_number
-from scraper.gather import all_phrases, each_answer, first_different, views_last
+from scraper.gather import (
+    all_phrases,
+    each_answer,
+    first_different,
+    views_last,
+    without_operators,
+)
 from scraper.settings import ScraperSettings
 from scraper.source import Concept, Found, Web
 
@@ -27,7 +33,6 @@ SITE = "https://archive.org"
 ITEMS_A_REQUEST = 50
 _ITEMS_AT_MOST = 10_000
 _LICENSED_FIRST = ("licenseurl:*", "NOT licenseurl:*")
-_OPERATORS = re.compile(r'[-+&|!(){}\[\]^"~*?:\\/]')  # of the query language
 _PICTURES = {".jpg", ".jpeg", ".png", ".webp", ".gif"}
 _MASTERS = {".tif", ".tiff", ".jp2"}  # large; mostly a JPEG was made of each
 _THUMBNAILS = re.compile(r"thumb|tile|item image|collection header", re.IGNORECASE)
@@ -53,7 +58,7 @@ class InternetArchive:
         seen: set[str] = set()
         for licensed in _LICENSED_FIRST:
             for phrase in all_phrases(concept):
-                words = _OPERATORS.sub(" ", phrase)
+                words = without_operators(phrase)
                 for found in self._pages(f"({words}) AND mediatype:image AND {licensed}"):
                     items = [item for item in dict.fromkeys(found) if item not in seen]
                     seen.update(items)

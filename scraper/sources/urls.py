@@ -1,8 +1,9 @@
 """Pictures whose addresses you have: a CSV file with a column `url`, and optional others.
 
 Request: none, `--source urls=pictures.csv` reads the file. Columns that it may have: `category` (a
-slug; rows of other classes are left out, without it all rows are of the class asked for), `page`,
-`title`, `creator`, `license` (in any words), `license_url`, `width`, `height`.
+slug; rows of other classes are left out, without it all rows are of the class asked for), `page` or
+`uri`, `title`, `creator`, `license` (in any words), `license_url`, `skos_concept`, `width`,
+`height`, `status` (rows that are `rejected` are left out). Rows without an address are left out.
 The `metadata.csv` of a dataset folder is such a file, so that a dataset can be fetched anew.
 Licence: the column `license`; unknown where there is none.
 """
@@ -40,6 +41,8 @@ class Urls:
         for line, row in self._rows():
             if (row.get("category") or concept.slug) != concept.slug:
                 continue
+            if not row["url"].strip() or row.get("status") == "rejected":
+                continue  # a picture of one's own, for example, or one that shows something else
             url = link(row["url"])
             if not url:
                 where = f"{self.file} line {line}"
@@ -71,12 +74,13 @@ def _as_found(url: str, row: Mapping[str, str], file: str) -> Found:
         source=Urls.name,
         id=url,
         url=url,
-        page=link(row.get("page")),
+        page=link(row.get("page")) or link(row.get("uri")),
         title=said("title"),
         creator=said("creator"),
         rights=said("license"),
         rights_url=link(row.get("license_url")),
         query=file,
+        skos_concept=link(row.get("skos_concept")),
         width=whole_number(row.get("width")),
         height=whole_number(row.get("height")),
     )

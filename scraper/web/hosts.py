@@ -48,7 +48,8 @@ class HostLimits:
             Seconds for which the host's delay and concurrency kept us waiting, its rest apart.
 
         Raises:
-            Refused: `rate_limited`, the host asked to be left alone for longer than our patience.
+            Refused: `rate_limited`, the host asked to be left alone, now or between two requests,
+                for longer than our patience.
         """
         state = self._state(host)
         asked = time.monotonic()
@@ -90,15 +91,21 @@ class HostLimits:
     async def _wait(self, host: str, state: _Host) -> None:
         while (left := max(state.next_at, state.rests_until) - time.monotonic()) > 0:
             rest = state.rests_until - time.monotonic()
+            if state.delay > self._own_delay(host):  # for a pace of our own choice is no wish of it
+                rest = max(rest, state.next_at - time.monotonic())
             if rest > self._settings.patience_seconds:
                 raise Refused("rate_limited", host, f"for {rest:.0f} s more", retry="later")
             await asyncio.sleep(left)  # and look again: a rest may have come up meanwhile
 
     def _state(self, host: str) -> _Host:
         if host not in self._hosts:
-            delay = self._settings.host_delays.get(host, self._settings.host_delay)
-            self._hosts[host] = _Host(delay, self._settings.host_concurrency or sys.maxsize)
+            concurrency = self._settings.host_concurrency or sys.maxsize
+            self._hosts[host] = _Host(self._own_delay(host), concurrency)
         return self._hosts[host]
+
+    def _own_delay(self, host: str) -> float:
+        """The pace that our settings give a host, whatever it asks for itself."""
+        return self._settings.host_delays.get(host, self._settings.host_delay)
 
 
 class _Host:

@@ -78,14 +78,18 @@ def opt_out(headers: httpx.Headers) -> str:
 
 
 def _directives_for_us(tag: str) -> set[str]:
-    """`noindex, otherbot: noai, nofollow` -> {"noindex"}: an agent's name holds until the next."""
+    """`noindex, otherbot: noai, nofollow` -> {"noindex"}: an agent's name holds until the next.
+
+    A name is one word; what has a space before its colon is the rest of a date, whose weekday ends
+    with a comma too: `unavailable_after: Wed, 25 Jun 2031 15:00:00 GMT, noai`.
+    """
     directives = set()
     agent = ""
     for part in tag.lower().split(","):
         name, colon, directive = map(str.strip, part.partition(":"))
         if not colon:
             directive = name
-        elif name not in _WITH_VALUE:
+        elif name not in _WITH_VALUE and " " not in name:
             agent = name
         if agent in {"", "*", AGENT.lower()}:
             directives.add(directive)

@@ -105,6 +105,11 @@ def test_no_address_is_left_in_a_text(name: str, host: str, before: str) -> None
     assert before in plain_text(f"{before} {name}@{host}.org")
 
 
+def test_a_long_word_takes_no_longer_than_its_length() -> None:
+    """Read to its end from each of its letters, it would take half an hour."""
+    assert plain_text("a" * 300_000) == "a" * 300_000
+
+
 @given(json_values)
 def test_any_value_has_a_text_a_link_and_a_number_or_none(value: object) -> None:
     text = plain_text(value)
@@ -132,7 +137,12 @@ def test_links_are_left_as_they_are(value: object, url: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "number"),
-    [("641", 641), (641, 641), (641.0, 641), ("", None), ("wide", None), (0, None), (-5, None)],
-)
-def test_sizes_may_be_texts(value: object, number: int | None) -> None:
+    [
+        ("641", 641), (641, 641), (641.0, 641), ("", None), ("wide", None), (0, None), (-5, None),
+        (2**31 - 1, 2**31 - 1), (2**31, None), ("9" * 25, None), (1e300, None),
+    ],
+)  # fmt: skip
+def test_sizes_may_be_texts_but_not_what_no_database_can_store(
+    value: object, number: int | None
+) -> None:
     assert whole_number(value) == number

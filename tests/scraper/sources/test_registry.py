@@ -6,7 +6,13 @@ import pytest
 
 from scraper.settings import ScraperSettings
 from scraper.source import Concept, SourceError, Web
-from scraper.sources import default_sources, make_source, source_class, source_names
+from scraper.sources import (
+    default_sources,
+    known_source,
+    make_source,
+    source_class,
+    source_names,
+)
 
 OURS = {
     "artic",
@@ -57,6 +63,12 @@ def test_wikimedia_is_not_asked_without_a_contact(
     source = make_source(name, web, settings.model_copy(update={"contact": ""}))
     with pytest.raises(SourceError, match="IDEITIFY_SCRAPER_CONTACT"):
         list(source.search(oshun, 1))
+
+
+def test_a_name_is_known_without_its_source_being_made() -> None:
+    assert [known_source(name) for name in source_names()] == source_names()
+    with pytest.raises(SourceError, match=r"there is no source 'comons'; there are artic, "):
+        known_source("comons")
 
 
 def test_an_unknown_source_is_refused_with_the_known_ones(

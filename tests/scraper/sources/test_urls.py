@@ -80,6 +80,38 @@ def test_the_table_of_a_dataset_folder_is_such_a_file(
     assert normalize(found[0].rights).id == "CC-BY-SA-3.0-DE"
 
 
+def test_the_table_of_a_dataset_folder_keeps_page_and_concept(
+    tmp_path: Path, web: Web, settings: ScraperSettings, oshun: Concept
+) -> None:
+    row = {
+        "file_name": "images/oshun/0123456789abcdef.jpg",
+        "category": "oshun",
+        "uri": "https://museum.example/object/1",
+        "url": "https://example.org/1.jpg",
+        "skos_concept": "http://www.wikidata.org/entity/Q1",
+    }
+    write_rows(tmp_path, [row])
+    (picture,) = find(tmp_path / METADATA_NAME, web, settings, oshun)
+    assert picture.page == "https://museum.example/object/1"
+    assert picture.skos_concept == "http://www.wikidata.org/entity/Q1"
+
+
+def test_rows_without_an_address_and_rejected_ones_are_left_out_and_the_others_found(
+    file: Path, web: Web, settings: ScraperSettings, oshun: Concept
+) -> None:
+    file.write_text(
+        "url,status\n"
+        "https://example.org/1.jpg,kept\n"
+        ",kept\n"
+        " ,review\n"
+        "https://example.org/2.jpg,rejected\n"
+        "https://example.org/3.jpg,review\n",
+        encoding="utf-8",
+    )
+    found = find(file, web, settings, oshun)
+    assert [picture.url[-5:] for picture in found] == ["1.jpg", "3.jpg"]
+
+
 def test_the_limit_and_an_address_listed_twice(
     file: Path, web: Web, settings: ScraperSettings, oshun: Concept
 ) -> None:

@@ -110,6 +110,26 @@ def test_a_rest_longer_than_our_patience_refuses_all_who_ask() -> None:
         assert caught.value.retry == "later"
 
 
+def test_a_pace_slower_than_our_patience_gives_one_turn_and_refuses_the_others() -> None:
+    async def three_turns() -> None:
+        limits = HostLimits(ScraperSettings(host_delay=0, patience_seconds=10))
+        limits.slow_down("museum.test", 3600)
+        await limits.acquire("museum.test")
+        limits.release("museum.test")
+        for _ in range(2):
+            with pytest.raises(Refused, match=r"for 3\d\d\d s more") as caught:
+                await limits.acquire("museum.test")
+            assert (caught.value.reason, caught.value.retry) == ("rate_limited", "later")
+
+    asyncio.run(asyncio.wait_for(three_turns(), 60))
+
+
+def test_a_pace_of_our_own_choice_is_kept_however_slow() -> None:
+    settings = ScraperSettings(host_delay=0.2, patience_seconds=0.1)
+    moments = asyncio.run(starts(HostLimits(settings), "museum.test", 3))
+    assert moments[-1] - moments[0] > 0.3
+
+
 def test_whoever_gives_up_waiting_leaves_the_place_to_others() -> None:
     async def impatient() -> list[float]:
         limits = HostLimits(ScraperSettings(host_delay=0.1, host_concurrency=1))

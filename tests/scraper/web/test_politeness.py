@@ -162,6 +162,17 @@ def test_a_crawl_delay_slows_us_down(museum: Museum, visitor: Visitor) -> None:
     assert visitor.told("crawl_delay") == ["0.3 s between requests"]
 
 
+def test_a_crawl_delay_beyond_our_patience_gives_one_picture_a_run(
+    museum: Museum, visitor: Visitor
+) -> None:
+    museum.robots = "User-agent: *\nCrawl-delay: 3600\n"
+    visitor.download(museum.url("picture/1.jpg")).discard()
+    for url in museum.urls()[2:5]:
+        error = visitor.refusal(url)
+        assert (error.reason, error.retry) == ("rate_limited", "later")
+    assert museum.counts() == {"/robots.txt": 1, "/picture/1.jpg": 1}
+
+
 def test_robots_txt_of_the_host_that_a_redirect_leads_to_counts(
     museum: Museum, visitor: Visitor
 ) -> None:

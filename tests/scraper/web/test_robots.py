@@ -19,6 +19,8 @@ def tagged(*values: str) -> httpx.Headers:
         ["noindex", "noimageai"], ["*: noai"], ["ideitify: noai"], ["Ideitify: noindex, noai"],
         ["googlebot: noindex", "noai"], ["max-snippet: 50, noai"],
         ["unavailable_after: 25 Jun 2030 15:00:00 PST, noai"],
+        ["unavailable_after: Wed, 25 Jun 2031 15:00:00 GMT, noai"],
+        ["unavailable_after: Wednesday, 25-Jun-31 15:00:00 GMT, noai"],
         ["otherbot: noindex, ideitify: noimageai"],
     ],
 )  # fmt: skip
@@ -31,6 +33,8 @@ def test_an_opt_out_from_training(values: list[str]) -> None:
     [
         [], [""], ["all"], ["noindex, nofollow"], ["otherbot: noai"], ["otherbot: noindex, noai"],
         ["ideitify: noindex, otherbot: noai"], ["nopainai"], [":", ",,"],
+        ["otherbot: unavailable_after: Wed, 25 Jun 2031 15:00:00 GMT, noai"],
+        ["unavailable_after: Wed, 25 Jun 2031 15:00:00 GMT"],
     ],
 )  # fmt: skip
 def test_what_says_nothing_about_training_or_not_to_us(values: list[str]) -> None:
