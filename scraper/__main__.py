@@ -253,10 +253,10 @@ def download_found(
     started = now()
     with _clear_errors():
         _must_be_shared(engine, ledger)
-        slugs = _chosen(classes, tradition)
+        slugs, names = _chosen(classes, tradition), _plain(sources)
         _must_exist(out, ledger)
         with _work(out, ledger, None, allow_private) as work:
-            wanted = _wanted(slugs, _plain(sources), policy, limit, again)
+            wanted = _wanted(slugs, names, policy, limit, again)
             with Board(_progress_console()) as board:
                 if engine is Engine.RAY:
                     site = _site(out, ledger, allow_private, address, work.settings)
@@ -354,21 +354,39 @@ def withdraw(
 ) -> None:
     """Take pictures out and never fetch them again.
 
+    The exit status is 1 if nothing here is known by an address; it is remembered all the same.
+
     \b
     Examples:
       python -m scraper withdraw https://example.org/ganesha.jpg
       python -m scraper withdraw met:123456 images/durga/0123456789abcdef.jpg
     """
+    from scraper.withdraw import may_show
     from scraper.withdraw import withdraw as take_out
 
     with _clear_errors():
         _must_exist(out, ledger)
         with _open_ledger(out, ledger) as record:
+            unknown = [one for one in which if _is_unknown(record, one)]
             for one in which:
                 names = take_out(record, out, one)
                 removed = f"removed {', '.join(names)}" if names else "no picture of it is here"
+                if one in unknown:
+                    removed = "nothing here is known by this address"
                 print(f"{one}: {removed}; it will never be fetched again")
+    for path in may_show(out):
+        print(f"{path} may still show them: remove it, or have data_prep make it anew")
     print("Copies elsewhere (exports, published data sets, trained models) are not reached.")
+    raise typer.Exit(1 if unknown else 0)
+
+
+def _is_unknown(record: Ledger, which: str) -> bool:
+    """Whether nothing was found at an address; then what was at ones like it is shown."""
+    if not which.startswith(("http://", "https://")) or record.is_known(which):
+        return False
+    for near in record.addresses_like(which):
+        print(f"{which}: did you mean {near}?", file=sys.stderr)
+    return True
 
 
 @app.command()
@@ -395,7 +413,9 @@ def export(
 ) -> None:
     """Write metadata.csv, which makes a data set.
 
-    What others decided about a picture since the last export, and their own rows, stay.
+    What others decided about a picture since the last export, and their own rows, stay. A picture
+    whose file is missing or damaged is named and left as an earlier export had it; the exit status
+    is 1 then, and 2 if that is so for all.
 
     \b
     Examples:
@@ -413,7 +433,12 @@ def export(
     others = f", {exported.others} rows of others kept" if exported.others else ""
     print(f"{(to or out) / 'metadata.csv'}: {exported.pictures} pictures{others}")
     for name in exported.missing:
-        print(f"left out, its file is missing: {name}", file=sys.stderr)
+        print(f"left as it was or out, its file is missing: {name}", file=sys.stderr)
+    for name in exported.damaged:
+        print(f"left as it was or out, it cannot be read: {name}", file=sys.stderr)
+    for sentence in exported.reset:
+        print(sentence, file=sys.stderr)
+    raise typer.Exit(1 if exported.missing or exported.damaged else 0)
 
 
 @app.command("sources")
@@ -568,8 +593,9 @@ def _slugs(concepts: Sequence[Concept]) -> tuple[str, ...]:
 
 def _plain(sources: Sequence[str]) -> tuple[str, ...]:
     from scraper.ledger.records import plain_name
+    from scraper.sources import known_source
 
-    return tuple(map(plain_name, sources))
+    return tuple(known_source(plain_name(source)) for source in sources)
 
 
 def _chosen(classes: Sequence[str], tradition: str | None) -> tuple[str, ...]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from glob import escape
+from pathlib import Path, PurePosixPath
 
 from ideitify.dataset import METADATA_NAME, read_rows, write_rows
 from scraper.ledger import Ledger
+
+PREPARED = ".data_prep"  # where data_prep keeps what it made, small pictures too
+# What data_prep made of the whole folder and makes anew when the table has changed.
+MADE_OF_ALL = ("report.html", "explore.html", f"{PREPARED}/publish")
 
 
 def withdraw(ledger: Ledger, folder: Path, which: str) -> list[str]:
@@ -26,10 +31,27 @@ def withdraw(ledger: Ledger, folder: Path, which: str) -> list[str]:
     """
     names = ledger.withdraw(which)
     for name in names:
-        (folder / name).unlink(missing_ok=True)
+        remove(folder, name)
     if names and (folder / METADATA_NAME).is_file():
         rows = read_rows(folder)
         kept = [row for row in rows if row["file_name"] not in names]
         if len(kept) < len(rows):
             write_rows(folder, kept)
     return names
+
+
+def remove(folder: Path, name: str) -> None:
+    """Remove a picture from a dataset folder, and the small one that `data_prep` made of it.
+
+    Raises:
+        OSError: a file cannot be removed.
+    """
+    rest_of_hash = "?" * 48  # a small one is named after all of it, a picture after the beginning
+    small = f"{PREPARED}/thumbnails/{escape(PurePosixPath(name).stem)}{rest_of_hash}.webp"
+    for path in (folder / name, *folder.glob(small)):
+        path.unlink(missing_ok=True)
+
+
+def may_show(folder: Path) -> list[Path]:
+    """Pages and archives in a dataset folder that may still have a picture that was removed."""
+    return [path for name in MADE_OF_ALL if (path := folder / name).exists()]

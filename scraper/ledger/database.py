@@ -10,7 +10,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, create_engine, event, make_url
+from sqlalchemy import (
+    URL,
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    create_engine,
+    event,
+    make_url,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
@@ -28,7 +37,7 @@ class Database:
     def __init__(self, place: Path | str) -> None:
         """`place`: a SQLite file, or a URL such as postgresql+psycopg://host/name."""
         self._engine = _engine(place)
-        self._where = str(self._engine.url).removeprefix("sqlite:///")  # the password is hidden
+        self._where = _shown(self._engine.url)
         self._writer = self._engine.execution_options(writes=True)
 
     def close(self) -> None:
@@ -60,7 +69,8 @@ class Database:
 def _engine(place: Path | str) -> Engine:
     where = str(place)
     try:
-        url = make_url(where if "://" in where else f"sqlite:///{where}")
+        # a file's name is taken as it is, whatever ? and % say in a URL
+        url = make_url(where) if "://" in where else URL.create("sqlite", database=where)
         where = url.render_as_string(hide_password=True)
         if url.get_backend_name() == "postgresql":
             return create_engine(url, pool_pre_ping=True)
@@ -73,6 +83,12 @@ def _engine(place: Path | str) -> Engine:
         raise LedgerError(f"{where} needs a driver: pip install 'psycopg[binary]'") from error
     _use_transactions(engine)
     return engine
+
+
+def _shown(url: URL) -> str:
+    """A file's name as it is, any other place without its password."""
+    is_file = url.get_backend_name() == "sqlite"
+    return url.database or "" if is_file else url.render_as_string(hide_password=True)
 
 
 def _use_transactions(engine: Engine) -> None:

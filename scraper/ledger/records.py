@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from ideitify.licenses import License
 from scraper.source import Found
+
+COMMONS_FILES = "upload.wikimedia.org"
 
 
 class Outcome(StrEnum):
@@ -151,6 +155,36 @@ def key_of(url: str) -> str:
 def bare_url(url: str) -> str:
     """An address without what comes after `#`."""
     return clean(url.strip().partition("#")[0])
+
+
+def host_name(url: str) -> str:
+    """`https://www.Museum.example:443/` -> "museum.example"; "" where there is none."""
+    try:
+        return (urlsplit(url).hostname or "").removeprefix("www.")
+    except ValueError:
+        return ""
+
+
+def plain_address(url: str) -> str:
+    """An address such that spellings of it that lead to one thing are equal; not to be asked.
+
+    Scheme, `www.`, standard ports, the last slash, `utm_` parameters, percent signs and places
+    within a page make no difference, nor whether a file of Commons is scaled.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        port = "" if parts.port in {None, 80, 443} else f":{parts.port}"
+    except ValueError:
+        return bare_url(url)
+    if not parts.hostname:
+        return bare_url(url)
+    path = unquote(parts.path).rstrip("/")
+    if parts.hostname == COMMONS_FILES:
+        path = re.sub(r"^(/\w+/\w+)/thumb((/[^/]+){3})/[^/]+$", r"\1\2", path)
+    asked = parse_qsl(parts.query, keep_blank_values=True)
+    query = urlencode([(name, value) for name, value in asked if not name.startswith("utm_")])
+    route = parts.fragment if parts.fragment.startswith(("/", "!")) else ""  # pages of a script
+    return f"{host_name(url)}{port}{path}?{query}#{route}"
 
 
 def plain_name(source: str) -> str:

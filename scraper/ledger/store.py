@@ -8,8 +8,8 @@ process that is killed loses what it had in flight and nothing else.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 from pathlib import Path, PurePosixPath
@@ -31,6 +31,7 @@ from sqlalchemy import (
 )
 
 from ideitify.licenses import License
+from ideitify.perceptual_hash import hamming_distance
 from scraper.ledger.database import Database, LedgerError, chunks, in_chunks
 from scraper.ledger.records import (
     ALL,
@@ -46,8 +47,10 @@ from scraper.ledger.records import (
     bare_url,
     clean,
     file_name_of,
+    host_name,
     key_of,
     now,
+    plain_address,
     plain_name,
 )
 from scraper.ledger.tables import (
@@ -63,6 +66,7 @@ from scraper.source import Found
 
 LEDGER_NAME = "ledger.sqlite"
 CLAIM_EXPIRES = timedelta(minutes=30)  # of a machine that vanished; no download takes so long
+COPY_BITS = 4  # most in which copies of 120 pictures differed; no two of 3,465 others were so near
 LONGEST_ID = 500  # characters; longer ones could not be indexed
 
 
@@ -146,10 +150,13 @@ class Ledger:
 
     def _add_links_of(self, connection: Connection, found: Sequence[Found]) -> None:
         """Remember addresses of finds; who withdrew a page withdrew all that is shown there."""
-        query = select(links.c.key).where(links.c.state == Outcome.WITHDRAWN)
-        pages = {key_of(find.page) for find in found}
-        withdrawn = set(in_chunks(connection, query, links.c.key, pages))
-        away = {find.url for find in found if key_of(find.page) in withdrawn}
+        urls = select(links.c.url).where(links.c.state == Outcome.WITHDRAWN)  # they are few
+        withdrawn = set(map(plain_address, connection.execute(urls).scalars()))
+        away = {
+            find.url
+            for find in found
+            if not withdrawn.isdisjoint(map(plain_address, (find.url, bare_url(find.page))))
+        }
         self._add_links(connection, away, Outcome.WITHDRAWN)
         self._add_links(connection, {find.url for find in found} - away)
 
@@ -250,18 +257,36 @@ class Ledger:
     def settle(self, tried: Sequence[Attempt]) -> list[Settled]:
         """Decide what becomes of attempts, and remember it.
 
-        A picture is stored if neither it nor one of the same look is there, or was withdrawn. Its
-        file is moved to its place afterwards: see `files.run_in`.
+        A picture is stored if neither it nor one of the same look is there, nor one of nearly the
+        same look was withdrawn. Its file is moved to its place afterwards: see `files.run_in`.
         """
         if not tried:
             return []
         with self._database.write() as connection:
+            tried = self._with_withdrawn_looks(connection, tried)
             withdrawn = self._withdrawn_links(connection, tried)
             self._insert_new_pictures(connection, tried, withdrawn)
             known = self._pictures_like(connection, tried)
             settled = [_settled(attempt, known, withdrawn) for attempt in tried]
             self._update_links(connection, settled, known)
         return settled
+
+    def _with_withdrawn_looks(
+        self, connection: Connection, tried: Sequence[Attempt]
+    ) -> list[Attempt]:
+        """Give what looks nearly like a withdrawn picture that one's hash, so that it counts as it.
+
+        Withdrawn ones are few, and found by the index on links: they are read afresh each time,
+        for another process may withdraw one meanwhile.
+        """
+        query = (
+            select(pictures.c.perceptual_hash)
+            .join(links, links.c.picture == pictures.c.sha256)
+            .where(links.c.state == Outcome.WITHDRAWN, pictures.c.withdrawn_at.is_not(None))
+            .distinct()
+        )
+        looks = list(connection.execute(query).scalars())
+        return [_with_withdrawn_look(attempt, looks) for attempt in tried]
 
     def _withdrawn_links(self, connection: Connection, tried: Sequence[Attempt]) -> set[str]:
         keys = {attempt.item.key for attempt in tried}
@@ -385,6 +410,20 @@ class Ledger:
                 self._add_links(connection, [which], Outcome.WITHDRAWN)
                 found.add(key_of(which))
             return _withdraw(connection, found)
+
+    def is_known(self, url: str) -> bool:
+        """Whether a picture was found at an address, or on the page of it."""
+        query = select(finds.c.id)
+        with self._database.read() as connection:
+            keys = _by_address(connection, url)
+            return next(in_chunks(connection, query, finds.c.link, keys), None) is not None
+
+    def addresses_like(self, url: str) -> list[str]:
+        """Pages and pictures of the same site whose addresses end as this one does."""
+        place = host_name(url), _last_part(url)
+        with self._database.read() as connection:
+            known = {one for found in _at_site(connection, url) for one in found[1:]}
+        return sorted(one for one in known if (host_name(one), _last_part(one)) == place)
 
     def withdrawn_urls(self) -> set[str]:
         """Addresses that are never fetched again."""
@@ -554,6 +593,16 @@ def _is_withdrawn(attempt: Attempt, withdrawn: set[str]) -> bool:
     return not keys.isdisjoint(withdrawn)
 
 
+def _with_withdrawn_look(attempt: Attempt, looks: Iterable[str]) -> Attempt:
+    arrived = attempt.arrived
+    if arrived is None:
+        return attempt
+    for look in looks:
+        if hamming_distance(look, arrived.perceptual_hash) <= COPY_BITS:
+            return replace(attempt, arrived=replace(arrived, perceptual_hash=look))
+    return attempt
+
+
 def _settled(attempt: Attempt, known: dict[str, _Known], withdrawn: set[str]) -> Settled:
     if _is_withdrawn(attempt, withdrawn):
         return Settled(attempt, Outcome.WITHDRAWN)
@@ -604,10 +653,27 @@ def _stored(row: Any, also_found_for: tuple[str, ...] = ()) -> Stored:
 
 def _by_address(connection: Connection, url: str) -> set[str]:
     """Keys of links that have this address, lead to it, or are shown on the page of it."""
-    key = key_of(url)
+    key, plain = key_of(url), plain_address(url)
     direct = select(links.c.key).where(or_(links.c.key == key, links.c.final_key == key))
-    shown = select(finds.c.link).where(finds.c.page == url.strip())
-    return {*connection.execute(direct).scalars(), *connection.execute(shown).scalars()}
+    named = {
+        link
+        for link, *addresses in _at_site(connection, url)
+        if plain in map(plain_address, addresses)
+    }
+    return named | set(connection.execute(direct).scalars())
+
+
+def _at_site(connection: Connection, url: str) -> Iterator[Any]:
+    """(key of its link, address, page) of finds whose address or page may be at a URL's host."""
+    host = host_name(url)
+    here = [column.icontains(host, autoescape=True) for column in (links.c.url, finds.c.page)]
+    query = select(finds.c.link, links.c.url, finds.c.page).join(links, finds.c.link == links.c.key)
+    yield from connection.execute(query.where(or_(*here)))
+
+
+def _last_part(url: str) -> str:
+    """`https://example.org/object/17/?view=2` -> "17"."""
+    return PurePosixPath(plain_address(url).partition("?")[0]).name.casefold()
 
 
 def _by_id(connection: Connection, which: str) -> set[str]:

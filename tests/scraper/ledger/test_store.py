@@ -106,6 +106,13 @@ def store(ledger: Ledger, number: int = 1, slug: str = "ganesha") -> str:
     return file_name_of(slug, f"{number:016x}" * 4, ".jpg")
 
 
+def store_planned(ledger: Ledger) -> str:
+    """Store the one find that is planned; returns its file name."""
+    (item,) = plan(ledger)
+    assert settle(ledger, item, arrived()) is Outcome.STORED
+    return ledger.stored()[0].file_name
+
+
 def outcomes(ledger: Ledger) -> list[tuple[str, int]]:
     return [(outcome, count) for *_, outcome, count in ledger.counts()]
 
@@ -357,6 +364,102 @@ def test_a_withdrawn_picture_does_not_come_back_from_another_address(
     assert ledger.stored() == []
 
 
+@pytest.mark.parametrize(
+    ("look", "outcome"),
+    [("000000000000001e", Outcome.WITHDRAWN), ("800000000000001e", Outcome.STORED)],
+    ids=["4 bits", "5 bits"],
+)
+def test_what_looks_nearly_like_a_withdrawn_picture_is_withdrawn_too(
+    ledger: Ledger, look: str, outcome: Outcome
+) -> None:
+    record(ledger, found(1), found(2), found(3))
+    first, second, third = plan(ledger)
+    settle(ledger, first, arrived(perceptual_hash="0" * 16))
+    ledger.withdraw("id-1")
+    assert settle(ledger, second, arrived(2, perceptual_hash=look)) is outcome
+    ledger.withdraw("id-2")
+    assert settle(ledger, third, arrived(2, perceptual_hash=look)) is Outcome.WITHDRAWN
+    assert ledger.stored() == []
+
+
+def test_nearly_the_look_of_a_picture_that_is_there_is_another(ledger: Ledger) -> None:
+    record(ledger, found(1), found(2))
+    for number, item in enumerate(plan(ledger)):
+        picture = arrived(number, perceptual_hash=f"{number:016x}")
+        assert settle(ledger, item, picture) is Outcome.STORED
+
+
+@pytest.mark.parametrize(
+    ("page", "which"),
+    [
+        ("https://met.example/object/1/", "https://met.example/object/1"),
+        ("https://met.example/object/1", "http://met.example/object/1/"),
+        ("http://met.example/object/1", "https://www.met.example/object/1"),
+        ("https://www.met.example/object/1", "https://Met.example:443/object/1#image"),
+        ("https://met.example/object/1", "https://met.example/object/1?utm_source=x&utm_id=2"),
+        ("https://met.example/?id=1", "https://met.example?id=1&utm_source=x"),
+        ("https://met.example/G%C3%A4nesha", "https://met.example/Gänesha"),
+        ("https://met.example/#/object/1", "https://www.met.example/#/object/1"),
+    ],
+    ids=["slash", "http", "www", "host", "utm", "query", "percent", "script"],
+)
+def test_a_page_is_withdrawn_however_it_is_spelt(ledger: Ledger, page: str, which: str) -> None:
+    record(ledger, found(1, page=page))
+    name = store_planned(ledger)
+    assert ledger.is_known(which)
+    assert ledger.withdraw(which) == [name]
+    record(ledger, found(2, page=page))
+    assert plan(ledger) == []
+
+
+@pytest.mark.parametrize(
+    "which",
+    [
+        "https://met.example/object/12",
+        "https://met.example/object",
+        "https://met.example/object/1?view=2",
+        "https://met.example/object/1#/2",
+        "https://other.met.example/object/1",
+        "https://met.example:8080/object/1",
+        "https://",
+        "http://[met.example/object/1",
+    ],
+)
+def test_other_pages_are_left_alone(ledger: Ledger, which: str) -> None:
+    record(ledger, found(1, page="https://met.example/object/1"))
+    store_planned(ledger)
+    record(ledger, found(2, page=""))
+    assert not ledger.is_known(which)
+    assert ledger.withdraw(which) == []
+    assert outcomes(ledger) == [("stored", 1), ("waiting", 1)]
+
+
+COMMONS = "https://upload.wikimedia.org/wikipedia/commons"
+
+
+@pytest.mark.parametrize(
+    ("url", "which"),
+    [
+        ("thumb/a/ab/Ganesha.jpg/1280px-Ganesha.jpg", "a/ab/Ganesha.jpg"),
+        ("a/ab/Ganesha.jpg", "thumb/a/ab/Ganesha.jpg/330px-Ganesha.jpg"),
+    ],
+)
+def test_a_file_of_commons_is_withdrawn_in_any_size(ledger: Ledger, url: str, which: str) -> None:
+    record(ledger, found(1, url=f"{COMMONS}/{url}"))
+    name = store_planned(ledger)
+    assert ledger.withdraw(f"{COMMONS}/{which}") == [name]
+
+
+def test_an_address_nothing_is_known_by_has_others_like_it(ledger: Ledger) -> None:
+    pages = ["https://met.example/en/object/1", "https://www.met.example/de/object/1/"]
+    record(ledger, *(found(n, page=page) for n, page in enumerate(pages)))
+    record(ledger, found(2, page="https://artic.example/object/1"))
+    assert not ledger.is_known("https://met.example/object/1")
+    assert ledger.addresses_like("https://met.example/object/1") == pages
+    ledger.withdraw("https://met.example/object/1")
+    assert not ledger.is_known("https://met.example/object/1")
+
+
 def test_an_address_never_seen_can_be_withdrawn(ledger: Ledger) -> None:
     assert ledger.withdraw(found().url) == []
     record(ledger, found())
@@ -447,6 +550,26 @@ def test_it_is_a_sqlite_file_in_wal_mode_and_survives_closing(tmp_path: Path) ->
     with sqlite3.connect(path) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert connection.execute("SELECT count(*) FROM finds").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("name", ["q?x", "q%20x", "q#x", "q x", "q&mode=ro"])
+def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    with Ledger(folder / "ledger.sqlite") as ledger:
+        ledger.add_concept("ganesha", "Ganesha", "words")
+        file_name = store(ledger)
+    with Ledger(folder / "ledger.sqlite") as ledger:
+        assert [stored.file_name for stored in ledger.stored()] == [file_name]
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (folder / "ledger.sqlite").is_file()
+
+
+def test_an_error_names_the_file_as_it_is_called(tmp_path: Path) -> None:
+    path = tmp_path / "q?x%20" / "ledger.sqlite"
+    with pytest.raises(LedgerError) as refusal:
+        Ledger(path)
+    assert str(path) in str(refusal.value)
 
 
 # Ledgers once listed every attempt, too.
