@@ -95,6 +95,10 @@ class _Commands(TyperGroup):
         for name, (module, help) in COMMANDS.items():
             self.add_command(_Lazy(name, help, partial(_module_app, module)))
 
+    def invoke(self, context: Any) -> Any:
+        with _one_sentence():
+            return super().invoke(context)
+
 
 MOST_REASONS = 20  # that `status` lists
 STYLE: dict[str, Any] = {
@@ -151,44 +155,45 @@ app.command()(_with_options(prepare, list(OPTIONS), prepare.__doc__ or ""))
 @app.command()
 def status(folder: Folder) -> None:
     """Say where things stand: what ran when, what is to run again, how many pictures are kept."""
-    with _one_sentence():
-        from data_prep.prepare import standings
-        from ideitify.review import reason_kind
+    from data_prep.prepare import standings
+    from ideitify.review import reason_kind
 
-        table, stands = standings(folder)
-        statuses = _in_words(dict(table.rows["status"].value_counts()))
-        print(f"{folder}: {len(table.rows)} pictures: {statuses}")
-        for stand in stands:
-            when = f"{stand.run.started.astimezone():%Y-%m-%d %H:%M}" if stand.run else ""
-            print(f"  {stand.step:12} {when:18} {stand.stale or 'up to date'}")
-            for message in stand.run.messages if stand.run else ():
-                print(f"      {message}")
-        reasons = table.rows["reject_reason"].map(reason_kind)
-        for reason, number in reasons[reasons != ""].value_counts()[:MOST_REASONS].items():
-            print(f"  {number:6} {reason}")
+    table, stands = standings(folder)
+    statuses = _in_words(dict(table.rows["status"].value_counts()))
+    print(f"{folder}: {len(table.rows)} pictures: {statuses}")
+    for stand in stands:
+        when = f"{stand.run.started.astimezone():%Y-%m-%d %H:%M}" if stand.run else ""
+        print(f"  {stand.step:12} {when:18} {stand.stale or 'up to date'}")
+        for message in stand.run.messages if stand.run else ():
+            print(f"      {message}")
+    reasons = table.rows["reject_reason"].map(reason_kind)
+    for reason, number in reasons[reasons != ""].value_counts()[:MOST_REASONS].items():
+        print(f"  {number:6} {reason}")
 
 
 @app.command("settings")
 def show_settings() -> None:
     """Print a settings file with every threshold, its default and its reason."""
-    with _one_sentence():
-        from data_prep.steps import describe_settings
+    from data_prep.steps import describe_settings
 
-        print(describe_settings())
+    print(describe_settings())
 
 
 def _run(
     folder: Path, steps: list[Step], settings: Path | None, force: bool, options: dict[str, Any]
 ) -> None:
-    """Run steps, tell of each, and refuse in one sentence what cannot be done."""
-    with _one_sentence():
-        from data_prep.prepare import run_steps
+    """Run steps, tell of each, and of the later ones that this undid."""
+    from data_prep.prepare import run_steps
 
-        for outcome in run_steps(folder, steps, settings, force=force, options=options):
-            did = f"ran ({outcome.reason})" if outcome.reason else "skipped, nothing changed"
-            print(f"{outcome.step}: {did}; {_in_words(outcome.statuses)}", flush=True)
-            for message in outcome.messages:
-                print(f"  {message}", flush=True)
+    undone: list[str] = []
+    for outcome in run_steps(folder, steps, settings, force=force, options=options):
+        did = f"ran ({outcome.reason})" if outcome.reason else "skipped, nothing changed"
+        print(f"{outcome.step}: {did}; {_in_words(outcome.statuses)}", flush=True)
+        for message in outcome.messages:
+            print(f"  {message}", flush=True)
+        undone = [name for name in undone if name != outcome.step] + outcome.undone
+    if undone:
+        print(f"undone: {', '.join(undone)}; python -m data_prep prepare {folder} runs them again")
 
 
 def _in_words(statuses: dict[str, int]) -> str:

@@ -27,6 +27,7 @@ from ideitify.decisions import (
 )
 
 CHANGED = ["status", "reject_reason", "category", "label_source", DECIDED_BY]
+BINDING = True  # what people decided is undone in their file, nowhere else
 
 logger = logging.getLogger(__name__)
 

@@ -2,13 +2,17 @@
 
 They go to review, since nobody said where they come from. A row that was added stays, whatever step
 is taken back: a person may have decided on it.
+
+A file whose name was written in other Unicode characters than its row's (é as one or as two: what
+comes from a Mac has two) is given the row's name, by which decisions and splits know it, too.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -33,9 +37,13 @@ def enrol(table: Table, settings: EnrolSettings) -> Table:
 
     Hidden files are left out. Files elsewhere, or with names that a table cannot hold, are only
     told of.
+
+    Raises:
+        OSError: a file cannot be given the name of its row.
     """
     listed = {os.path.normpath(name) for name in map(str, table.rows.index)}
     strays = [name for name in _files(table.folder) if name not in listed]
+    strays = _without_respelt(table.folder, strays, listed)
     placed = [name for name in strays if name.count("/") == 2 and _is_text(name)]
     if others := len(strays) - len(placed):
         example = next(name for name in strays if name not in placed)
@@ -69,6 +77,23 @@ def _files(folder: Path) -> Iterator[str]:
         for name in sorted(files):
             if not name.startswith("."):
                 yield Path(parent, name).relative_to(folder).as_posix()
+
+
+def _without_respelt(folder: Path, strays: Sequence[str], listed: Iterable[str]) -> list[str]:
+    """The files that are not a row's in another form of Unicode; those are given its name."""
+    names = {unicodedata.normalize("NFC", name): name for name in listed}
+    left, renamed = [], 0
+    for stray in strays:
+        name = names.get(unicodedata.normalize("NFC", stray))
+        if name and not (folder / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / stray).rename(folder / name)
+            renamed += 1
+        elif not (name and (folder / name).samefile(folder / stray)):  # a Mac takes either form
+            left.append(stray)
+    if renamed:
+        logger.info("files renamed to the Unicode form of their rows: %d", renamed)
+    return left
 
 
 def _is_text(name: str) -> bool:

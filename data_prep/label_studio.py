@@ -81,7 +81,8 @@ def export_tasks(
     except DatasetError as error:
         raise typer.BadParameter(str(error)) from error
     asked = [item for item in queue if item.asked]
-    at = pictures_at or f"{LOCAL_FILES}{quote(folder.absolute().name)}/"
+    at = pictures_at or f"{LOCAL_FILES}{quote(folder.absolute().name)}"
+    at += "" if at.endswith(("/", "=")) else "/"  # `…?d=` is followed by the name itself
     tasks = [task(item, at) for item in asked]
     categories = {item.category for item in asked} | knowledge().keys()
     out.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,8 @@
 
 Columns: `label_score`, 0..1, low where the label is doubtful; `is_label_issue`; and
 `suggested_category`, what the picture looks like instead. Doubtful ones go to review, the most
-doubtful first when sorted by score. Categories with too few pictures to learn from are not judged.
+doubtful first when sorted by score. Categories with too few pictures to learn from are not judged,
+nor those whose pictures are all of one group: nothing else could vouch for them.
 
 The score is cleanlab's (Northcutt, Jiang and Chuang, "Confident Learning", 2021). What the bundle
 learnt it learnt from earlier labels: an error that it was trained on looks less doubtful.
@@ -25,12 +26,14 @@ from cleanlab.rank import get_label_quality_scores
 from pydantic import BaseModel, ConfigDict, Field
 from sklearn.ensemble import VotingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+from sklearn.model_selection import LeaveOneGroupOut, StratifiedGroupKFold, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 
 from data_prep.embed import embed
 from data_prep.table import Table, column_of, own_where_empty
 from data_prep.workers import Where
+
+VERSION = 2  # small categories and small data sets
 
 logger = logging.getLogger(__name__)
 
@@ -111,8 +114,7 @@ def judge(
         categories: (n,), the labels.
         groups: (n,), pictures of one group never vouch for each other.
     """
-    sizes = pd.Series(categories).map(pd.Series(categories).value_counts()).to_numpy(int)
-    often = sizes >= settings.least_pictures
+    often = _judgeable(categories, groups.to_numpy(), settings.least_pictures)
     scores, issues = np.full(len(categories), np.nan), np.zeros(len(categories), bool)
     suggested = np.full(len(categories), "", dtype=object)
     codes, known = pd.factorize(categories[often], sort=True)
@@ -127,18 +129,42 @@ def judge(
     return Judged(scores, issues, suggested)
 
 
+def _judgeable(categories: np.ndarray, groups: np.ndarray, least: int) -> np.ndarray:
+    """bool (n,): pictures of categories with at least so many of them, in two groups or more."""
+    of_category = pd.Series(groups).groupby(categories)
+    often = (of_category.transform("size") >= least) & (of_category.transform("nunique") > 1)
+    return often.to_numpy()
+
+
 def out_of_fold(
     embeddings: np.ndarray, codes: np.ndarray, groups: np.ndarray, settings: LabelsSettings
 ) -> np.ndarray:
-    """Probabilities (n, classes) from classifiers that did not see the picture or its group."""
+    """Probabilities (n, classes) from classifiers that did not see the picture or its group.
+
+    Args:
+        codes: int (n,), the classes; each is in two groups or more.
+    """
+    splits = _splits(codes, groups, settings)
+    neighbours = min(settings.neighbours, *(len(learnt) for learnt, _ in splits))
     regression = LogisticRegression(
         C=settings.inverse_penalty, class_weight="balanced", max_iter=300
     )
-    nearest = KNeighborsClassifier(settings.neighbours, weights="distance", metric="cosine")
+    nearest = KNeighborsClassifier(neighbours, weights="distance", metric="cosine")
     both = VotingClassifier([("regression", regression), ("nearest", nearest)], voting="soft")
-    folds = StratifiedGroupKFold(settings.folds, shuffle=True, random_state=settings.seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a class of one group is missing in a fold: probability 0
-        return cross_val_predict(
-            both, embeddings, codes, groups=groups, cv=folds, method="predict_proba"
-        )
+        warnings.simplefilter("ignore")  # a class that a fold lacks has probability 0 there
+        return cross_val_predict(both, embeddings, codes, cv=splits, method="predict_proba")
+
+
+def _splits(
+    codes: np.ndarray, groups: np.ndarray, settings: LabelsSettings
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(to learn from, to judge), rows of each fold; fewer folds where there is little to divide."""
+    count = min(settings.folds, len(np.unique(groups)), np.bincount(codes).max())
+    folds = StratifiedGroupKFold(count, shuffle=True, random_state=settings.seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of classes with fewer pictures than folds
+        splits = list(folds.split(codes, codes, groups))
+    if all(len(np.unique(codes[learnt])) > 1 for learnt, _ in splits):
+        return splits
+    return list(LeaveOneGroupOut().split(codes, codes, groups))  # leaves of each class a group

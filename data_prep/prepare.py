@@ -25,6 +25,7 @@ from data_prep.state import (
     difference,
     fingerprint,
     forget_changes,
+    is_in,
     read_changes,
     read_state,
     stamp,
@@ -46,12 +47,14 @@ class Outcome:
         reason: why it ran; "" if it was skipped.
         statuses: pictures by status after it.
         messages: what it has to say.
+        undone: later steps whose results it took back, since they stood on its old one.
     """
 
     step: str
     reason: str
     statuses: dict[str, int]
     messages: list[str] = field(default_factory=list)
+    undone: list[str] = field(default_factory=list)
 
 
 def run_steps(
@@ -65,7 +68,8 @@ def run_steps(
     """Run steps in order and save the table after each; yields what became of each.
 
     A step sees the table as if it and the steps after it had never run. It is skipped if that, its
-    settings, its code and the files that it reads are what they were at its last run.
+    settings, its code and the files that it reads are what they were at its last run, and if the
+    table still has its result.
 
     Args:
         folder: a dataset folder.
@@ -126,7 +130,7 @@ class _Runner:
         folder, last = self.table.folder, self.state.runs.get(step.name)
         seen = self._seen_by(step)
         now = self._input(step, seen, settings)
-        reason = _why(last, now) or ("forced" if force else "")
+        reason = _why(last, now) or self._lost(step) or ("forced" if force else "")
         if last and not reason:
             return Outcome(step.name, "", _statuses(self.table.rows), last.messages)
         run = Run(started=datetime.now(UTC), input=last.input if last else None)
@@ -135,26 +139,40 @@ class _Runner:
         with _messages() as messages:
             options = {name: self.options[name] for name in step.options if name in self.options}
             worked = step.function(Table(folder, seen.copy()), settings, **options)
-        self._accept(step, seen, as_text(worked.rows))
+        undone = self._accept(step, seen, as_text(worked.rows))
         rows = fingerprint(self._seen_by(step))  # not `now.rows` where the step added pictures
         run.input = now.model_copy(update={"rows": rows})
         run.finished, run.messages = datetime.now(UTC), messages
         write_state(folder, self.state)
-        return Outcome(step.name, reason, _statuses(self.table.rows), messages)
+        return Outcome(step.name, reason, _statuses(self.table.rows), messages, undone)
 
     def standing(self, step: Step) -> Standing:
         last = self.state.runs.get(step.name)
         if last is None or last.input is None:
             return Standing(step.name, last, _why(last, None))
         now = {**self._rows_and_files(step, self._seen_by(step)), "version": step.version}
-        return Standing(step.name, last, _why(last, last.input.model_copy(update=now)))
+        stale = _why(last, last.input.model_copy(update=now)) or self._lost(step)
+        return Standing(step.name, last, stale)
 
     def _seen_by(self, step: Step) -> pd.DataFrame:
         """The table without what this step and those after it did."""
+        return self._without(STEPS[STEPS.index(step) :])
+
+    def _left_by(self, step: Step) -> pd.DataFrame:
+        """The table without what the steps after this one did."""
+        return self._without(STEPS[STEPS.index(step) + 1 :])
+
+    def _without(self, steps: Sequence[Step]) -> pd.DataFrame:
         rows = self.table.rows
-        for later in reversed(STEPS[STEPS.index(step) :]):
-            rows = take_back(rows, read_changes(self.table.folder, later.name))
+        for step in reversed(steps):
+            rows = take_back(rows, read_changes(self.table.folder, step.name))
         return rows
+
+    def _lost(self, step: Step) -> str:
+        """Why a step whose input is the same is to run again: an older table was put back."""
+        changes = read_changes(self.table.folder, step.name)
+        there = is_in(self._left_by(step), changes, every=step.binding)
+        return "" if there else "its result is no longer in the table"
 
     def _input(self, step: Step, seen: pd.DataFrame, settings: BaseModel) -> Input:
         return Input(
@@ -165,25 +183,34 @@ class _Runner:
         )
 
     def _rows_and_files(self, step: Step, seen: pd.DataFrame) -> dict[str, str]:
-        files = [f"{path} {stamp(path)}" for path in step.reads(Table(self.table.folder, seen))]
+        folder = self.table.folder  # which may be moved, or called by another path
+        reads = step.reads(Table(folder, seen))
+        files = [f"{path.relative_to(folder)} {stamp(path)}" for path in reads]
         digest = hashlib.sha256("\0".join(files).encode(errors="surrogateescape")).hexdigest()
         return {"rows": fingerprint(seen), "files": digest if files else ""}
 
-    def _accept(self, step: Step, before: pd.DataFrame, after: pd.DataFrame) -> None:
-        """Save what a step did. Wherever this is broken off, taking back leads to `before`."""
+    def _accept(self, step: Step, before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
+        """Save what a step did. Wherever this is broken off, taking back leads to `before`.
+
+        Returns:
+            the later steps whose results are undone.
+        """
         folder, changes = self.table.folder, difference(before, after)
         later = STEPS[STEPS.index(step) + 1 :]
-        if later and fingerprint(self._seen_by(later[0])) == fingerprint(after):
+        if later and fingerprint(self._left_by(step)) == fingerprint(after):
             write_changes(folder, step.name, changes)
-            return  # as at its last run: what the later steps made of it holds
+            return []  # as at its last run: what the later steps made of it holds
         if not before.equals(self.table.rows):
             self._save(before)
-        for undone in later:
-            forget_changes(folder, undone.name)
-            if undone.name in self.state.runs:
-                self.state.runs[undone.name].input = None
+        undone = []
+        for other in later:
+            forget_changes(folder, other.name)
+            if (run := self.state.runs.get(other.name)) and run.input:
+                run.input = None
+                undone.append(other.name)
         write_changes(folder, step.name, changes)
         self._save(after)
+        return undone
 
     def _save(self, rows: pd.DataFrame) -> None:
         metadata = self.table.folder / METADATA_NAME

@@ -90,12 +90,13 @@ def quality(
     if seen.empty:
         logger.info("no picture can be read")
         return table
+    readable = Table(table.folder, table.rows.loc[seen.index])
     issues = pd.concat(
         [
             cleanvision_issues(seen, settings),
             layout_issues(seen, settings),
-            _watermark_issues(table, seen, settings),
-            _no_deity_issues(table, bundle, **where),
+            _watermark_issues(readable, settings),
+            _no_deity_issues(readable, bundle, **where),
         ],
         axis=1,
     )
@@ -141,9 +142,8 @@ def layout_issues(seen: pd.DataFrame, settings: QualitySettings) -> pd.DataFrame
     return _flagged(scores, settings)
 
 
-def _watermark_issues(table: Table, seen: pd.DataFrame, settings: QualitySettings) -> pd.DataFrame:
-    readable = Table(table.folder, table.rows.loc[seen.index])
-    return _flagged({"watermark": 1 - mark_scores(readable, settings.watermark_pictures)}, settings)
+def _watermark_issues(table: Table, settings: QualitySettings) -> pd.DataFrame:
+    return _flagged({"watermark": 1 - mark_scores(table, settings.watermark_pictures)}, settings)
 
 
 def _flagged(scores: dict[str, pd.Series], settings: QualitySettings) -> pd.DataFrame:

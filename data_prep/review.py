@@ -27,9 +27,8 @@ def command(
 ) -> None:
     """Decide about doubtful pictures in the browser; Ctrl-C ends it.
 
-    Every decision is appended to decisions.csv at once; `python -m data_prep decisions FOLDER`
-    applies them, `prepare` too. Where others may reach the page, IDEITIFY_REVIEW_PASSWORD must be
-    set.
+    Every decision is appended to decisions.csv at once; `python -m data_prep prepare FOLDER`
+    applies them. Where others may reach the page, IDEITIFY_REVIEW_PASSWORD must be set.
     """
     try:
         read_rows(folder)
@@ -42,7 +41,7 @@ def command(
         )
     serve(folder, address, port, browser)
     made = len(read_decisions(folder)) - before
-    advice = f"; python -m data_prep decisions {folder} applies them" if made else ""
+    advice = f"; python -m data_prep prepare {folder} applies them" if made else ""
     print(f"{made} decisions made{advice}")
 
 

@@ -1,15 +1,17 @@
 """Divide the kept pictures into train, valid and test, so that they measure what they should.
 
 Pictures of one source (photographer, repository, museum) look alike, so whole sources go to one
-side: what `group` ties, what one `creator` made at one `source`, and copies and what is related to
-them. They are dealt out so that every category has about the wanted shares. From a category that
-whole sources cannot divide (perhaps it has only one), as many pictures as it takes then change
-sides, copies together; the step says how many pictures are held out so.
+side: what `group` ties, what one `creator` made at one `source`, what one of its pages (`uri`)
+shows, and copies and what is related to them. They are dealt out so that every category has about
+the wanted shares. From a category that whole sources cannot divide (perhaps it has only one), as
+many pictures as it takes then change sides, copies together; the step says how many pictures are
+held out so.
 
 Once dealt out, a picture never moves: `.data_prep/splits.csv` remembers every picture by its
 content, whatever becomes of it later, and new pictures of a unit follow the old ones. A `split`
-that was in the table before counts as dealt out. A new picture that ties two old ones on different
-sides stays out; of two such old ones, the one outside train goes to review.
+that was in the table before counts as dealt out, `validation` as `valid`. A new picture that ties
+two old ones on different sides stays out; of two such old ones, the one outside train goes to
+review.
 """
 
 from __future__ import annotations
@@ -34,9 +36,11 @@ from data_prep.links import linked, places
 from data_prep.state import FOLDER_NAME
 from data_prep.table import KEPT, Table, column_of
 from data_prep.workers import Where
+from ideitify.dataset import DatasetError
 from ideitify.files import write_whole
 
 SPLITS = ("train", "valid", "test")
+OF_OTHERS = {"validation": "valid", "val": "valid", "dev": "valid"}  # their names -> ours
 FREE, TORN = -1, -2  # of a unit: not dealt out yet; dealt out to several sides
 NOBODY = {"", "unknown", "unknown author", "unknown artist", "anonymous", "various", "n/a"}
 ROUNDS = 4  # of going through all units; more change nothing
@@ -73,9 +77,11 @@ def split(
     """Fill the column `split` of kept pictures: train, valid or test.
 
     Raises:
+        DatasetError: a `split` in the table is none.
         BundleError: the bundle cannot be used.
         OSError: `.data_prep` cannot be written.
     """
+    table.rows["split"] = in_our_words(table.rows["split"])
     kept = Table(table.folder, table.having(KEPT).copy())
     fill_hashes(kept, **where)
     pairs = find_copies(kept, settings.copies, bundle=bundle, **where)
@@ -93,6 +99,21 @@ def split(
         table.rows.at[held_out, "split"] = ""
     _tell(table.rows[table.rows["split"] != ""], pairs)
     return table
+
+
+def in_our_words(given: pd.Series[str]) -> pd.Series[str]:
+    """Sides as `SPLITS` has them, from those that came with a table.
+
+    Raises:
+        DatasetError: one of them means nothing here.
+    """
+    ours = given.str.strip().str.casefold().replace(OF_OTHERS)
+    if unknown := sorted(set(given[~ours.isin(["", *SPLITS])])):
+        raise DatasetError(
+            f"metadata.csv has the split {', '.join(map(repr, unknown))}: write {', '.join(SPLITS)}"
+            " or nothing"
+        )
+    return ours
 
 
 def leaks(sides: pd.Series[str], pairs: pd.DataFrame) -> list[tuple[str, str]]:
@@ -157,8 +178,9 @@ def sources(rows: pd.DataFrame, pairs: pd.DataFrame) -> np.ndarray:
     """A number for each row: the same for pictures of one source, and for what is alike to them."""
     creator = rows["creator"].str.strip().str.casefold()
     maker = (rows["source"] + "\0" + creator).mask(creator.isin(NOBODY))
+    page = (rows["source"] + "\0" + rows["uri"]).mask(rows["uri"] == "")  # views of one object
     alike = column_of(rows, "duplicate_group")
-    return linked(alike, rows["group"], maker, edges=places(rows, pairs))
+    return linked(alike, rows["group"], maker, page, edges=places(rows, pairs))
 
 
 def read_splits(table: Table) -> dict[str, str]:

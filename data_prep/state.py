@@ -146,13 +146,33 @@ def take_back(rows: pd.DataFrame, changes: pd.DataFrame) -> pd.DataFrame:
     """The table without a step's changes; a cell that was changed again since stays as it is."""
     added = changes["file_name"] == ""
     rows = rows.drop(columns=list(changes.loc[added, "column"]), errors="ignore")
-    cells = changes[~added & changes["file_name"].isin(rows.index)]
-    for column, group in cells.groupby("column"):
-        if column in rows:
-            current = rows[column].loc[group["file_name"]].to_numpy()
-            same = group[current == group["after"].to_numpy()]
-            rows.loc[same["file_name"], column] = same["before"].to_numpy()
+    for column, same in _as_left(rows, changes).groupby("column"):
+        rows.loc[same["file_name"], str(column)] = same["before"].to_numpy()
     return rows
+
+
+def is_in(rows: pd.DataFrame, changes: pd.DataFrame, *, every: bool = False) -> bool:
+    """Whether a table has a step's changes: its columns, and the cells of rows that are there.
+
+    Args:
+        every: all these cells; else one is enough, for people may have set some back.
+    """
+    added = changes["file_name"] == ""
+    if not changes.loc[added, "column"].isin(rows.columns).all():
+        return False
+    cells = changes["file_name"].isin(rows.index).sum()
+    left = len(_as_left(rows, changes))
+    return left == cells if every else left > 0 or cells == 0
+
+
+def _as_left(rows: pd.DataFrame, changes: pd.DataFrame) -> pd.DataFrame:
+    """Those of a step's changed cells that are as it left them."""
+    cells = changes[changes["file_name"].isin(rows.index) & changes["column"].isin(rows.columns)]
+    parts = [cells[:0]]
+    for column, group in cells.groupby("column"):
+        current = rows[str(column)].loc[group["file_name"]].to_numpy()
+        parts.append(group[current == group["after"].to_numpy()])
+    return pd.concat(parts)
 
 
 def as_text(rows: pd.DataFrame) -> pd.DataFrame:

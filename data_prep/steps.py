@@ -7,7 +7,9 @@ A step `name` is a module `data_prep/<name>.py` with
   command has options for those it takes;
 - a pydantic model of its settings, the annotation of `settings`, with a description of each field;
 - `VERSION`, a number to raise when the same input is to give another result (1 if absent);
-- `reads(table) -> Iterable[Path]`, if its result depends on files beside the table: which ones.
+- `reads(table) -> Iterable[Path]`, if its result depends on files in the folder beside the table:
+  which ones;
+- `BINDING = True`, if it runs again when anyone set back even one cell that it had set.
 
 What it logs as `data_prep.…` at level INFO is told to its user, and again by `status`.
 """
@@ -73,8 +75,13 @@ class Step:
         """Number of the step's code."""
         return getattr(self.module, "VERSION", 1)
 
+    @property
+    def binding(self) -> bool:
+        """Whether no cell that it set may be set back."""
+        return getattr(self.module, "BINDING", False)
+
     def reads(self, table: Table) -> Iterable[Path]:
-        """The files, apart from `metadata.csv`, that the step's result depends on."""
+        """The files in the folder, apart from `metadata.csv`, that the step's result depends on."""
         reads = getattr(self.module, "reads", None)
         return reads(table) if reads else ()
 

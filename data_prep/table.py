@@ -1,18 +1,19 @@
 """The dataset folder as a table: what every step takes and returns.
 
 A step adds columns or sets `status` and `reject_reason`; it removes no row and no file. It never
-changes a row that a person has decided on.
+changes the verdict of a person, but where there is no picture to use.
 """
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from ideitify.dataset import COLUMNS, DatasetError, read_rows, write_rows
+from ideitify.dataset import COLUMNS, METADATA_NAME, DatasetError, read_rows, write_rows
 
 KEPT, REJECTED, REVIEW = "kept", "rejected", "review"
 DECIDED_BY = "decided_by"  # extra column: who reviewed the row; "" where no person has
@@ -54,9 +55,13 @@ class Table:
         """Take a picture out; the first reason stays, and so does what a person decided."""
         self.reject_all({file_name: reason})
 
-    def reject_all(self, reasons: Mapping[str, str]) -> None:
-        """Take pictures out, for a reason each; far faster than one by one."""
-        self._mark(reasons, (KEPT, REVIEW), REJECTED)
+    def reject_all(self, reasons: Mapping[str, str], *, though_decided: bool = False) -> None:
+        """Take pictures out, for a reason each; far faster than one by one.
+
+        Args:
+            though_decided: also those that a person kept: their files are of no use to anyone.
+        """
+        self._mark(reasons, (KEPT, REVIEW), REJECTED, though_decided)
 
     def doubt(self, file_name: str, reason: str) -> None:
         """Leave a picture to a person; the first reason stays, and so does what one decided."""
@@ -66,9 +71,11 @@ class Table:
         """Leave pictures to a person, for a reason each; far faster than one by one."""
         self._mark(reasons, (KEPT,), REVIEW)
 
-    def _mark(self, reasons: Mapping[str, str], of: Sequence[str], status: str) -> None:
+    def _mark(
+        self, reasons: Mapping[str, str], of: Sequence[str], status: str, decided: bool = False
+    ) -> None:
         rows = self.rows.loc[list(reasons), ["status", DECIDED_BY]]
-        names = rows.index[rows["status"].isin(of) & (rows[DECIDED_BY] == "")]
+        names = rows.index[rows["status"].isin(of) & (decided | (rows[DECIDED_BY] == ""))]
         self.rows.loc[names, "status"] = status
         self.rows.loc[names, "reject_reason"] = [reasons[str(name)] for name in names]
 
@@ -84,9 +91,10 @@ def read_table(folder: Path) -> Table:
     Rows without a file are kept here: `validate` rejects them.
 
     Raises:
-        DatasetError: see `read_rows`; or two rows for one file, or no row at all.
+        DatasetError: see `read_rows`; or two rows for one file, two columns of one name, or no row.
     """
     records = read_rows(folder)
+    _check_columns(folder / METADATA_NAME)
     if not records:
         raise DatasetError(f"{folder} lists no picture: run python -m scraper harvest first")
     rows = pd.DataFrame(records, dtype=str)
@@ -98,3 +106,11 @@ def read_table(folder: Path) -> Table:
         raise DatasetError(f"{folder}/metadata.csv has two rows for {twice.iloc[0]}; keep one")
     rows.loc[rows["status"] == "", "status"] = KEPT
     return Table(folder, rows.set_index("file_name"))
+
+
+def _check_columns(metadata: Path) -> None:
+    """A row as a dictionary has one value a name: saving would lose the others."""
+    with metadata.open(encoding="utf-8-sig", newline="") as file:
+        names = next(csv.reader(file), [])
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise DatasetError(f"{metadata} has two columns {twice[0]!r}; rename or remove one")

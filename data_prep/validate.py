@@ -15,7 +15,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from data_prep.pixels import measure
-from data_prep.table import Table
+from data_prep.table import DECIDED_BY, REJECTED, Table
 from data_prep.workers import Where
 from ideitify.knowledge import has_entry
 
@@ -41,6 +41,8 @@ REASONS = {  # why a photo is refused -> reason; others are no image at all
     "fatal": "ends the program that opens it",
 }
 
+VERSION = 2  # files of no use are rejected, whatever a person decided
+
 logger = logging.getLogger(__name__)
 
 
@@ -64,8 +66,9 @@ def validate(table: Table, settings: ValidateSettings, **where: Unpack[Where]) -
     """Reject what is missing, damaged or useless; send what is doubtful to review.
 
     Rejected: no file, not a picture, truncated, beyond the limits of `python -m ideitify settings`,
-    an icon, or a file that another row names too. To review: tiny, extreme, animated, content other
-    than `sha256` says. Told: categories without a knowledge entry, suffixes that do not fit.
+    an icon, or a file that another row names too. A person's decision counts for the last two only.
+    To review: tiny, extreme, animated, content other than `sha256` says. Told: categories without a
+    knowledge entry, suffixes that do not fit.
 
     Raises:
         OSError: the cache cannot be written.
@@ -90,11 +93,16 @@ def reads(table: Table) -> Iterable[Path]:
 
 
 def _reject_refused(table: Table, seen: pd.DataFrame) -> None:
-    for name, refusal in seen.loc[seen["refusal"] != "", "refusal"].items():
-        if refusal == "unreadable":  # says nothing about the picture
-            table.doubt(str(name), "cannot be opened")
-        else:
-            table.reject(str(name), REASONS.get(refusal, "not an image"))
+    """What nothing here can open is out, whatever people decided; `unreadable` may be mended."""
+    refused = seen.loc[seen["refusal"] != "", "refusal"]
+    closed = refused.index[refused == "unreadable"]
+    table.doubt_all(dict.fromkeys(map(str, closed), "cannot be opened"))
+    useless = refused.drop(closed).map(lambda refusal: REASONS.get(refusal, "not an image"))
+    rows = table.rows.loc[useless.index]
+    overruled = int(((rows[DECIDED_BY] != "") & (rows["status"] != REJECTED)).sum())
+    table.reject_all(dict(useless), though_decided=True)
+    if overruled:
+        logger.info("rejected though people decided otherwise: %d cannot be used", overruled)
 
 
 def _reject_second_names(table: Table) -> None:

@@ -19,6 +19,7 @@ import io
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from itertools import chain, count
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,7 +29,7 @@ from PIL import Image
 from data_prep.decisions import ExportError, import_decisions
 from ideitify.dataset import SYNTHETIC_SOURCE, DatasetError, read_rows
 from ideitify.decisions import Action, Decision, read_decisions
-from ideitify.files import write_whole
+from ideitify.files import replacing, write_whole
 from ideitify.licenses import allowed, normalize
 from ideitify.photo import PhotoError, open_photo
 from ideitify.review import Item, name_of, review_queue
@@ -68,7 +69,12 @@ def export_subjects(
     asked = [item for item in queue if item.asked]
     free = [item for item in asked if may_be_shown(item)]
     out.mkdir(parents=True, exist_ok=True)
-    rows = [row for item in free[:most] if (row := write_subject(folder, out, item))]
+    names = subject_names(item.file_name for item in free[:most])
+    rows = [
+        row
+        for item in free[:most]
+        if (row := write_subject(folder, out / names[item.file_name], item))
+    ]
     manifest = io.StringIO()
     writer = csv.DictWriter(manifest, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -101,18 +107,31 @@ def may_be_shown(item: Item) -> bool:
     return allowed(license, "noncommercial") and item.row.get("source") != SYNTHETIC_SOURCE
 
 
-def write_subject(folder: Path, out: Path, item: Item) -> dict[str, object] | None:
+def subject_names(file_names: Iterable[str]) -> dict[str, str]:
+    """A name for each picture's copy: its own, numbered where another folder has the same."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for file_name in file_names:
+        stem = Path(file_name).stem
+        free = chain([stem], (f"{stem}-{number}" for number in count(2)))
+        name = next(name for name in free if name.casefold() not in taken)
+        taken.add(name.casefold())  # some disks do not tell A.jpg from a.jpg
+        names[file_name] = f"{name}.jpg"
+    return names
+
+
+def write_subject(folder: Path, path: Path, item: Item) -> dict[str, object] | None:
     """Write a picture for volunteers, and return its row; None if it cannot be read."""
-    name = f"{Path(item.file_name).stem}.jpg"
     try:
         picture = open_photo(folder / item.file_name, side=SIDE)
     except PhotoError as error:
         print(f"{item.file_name}: {error}", file=sys.stderr)
         return None
-    (out / name).write_bytes(small_jpeg(picture))
+    with replacing(path) as partial:
+        partial.write_bytes(small_jpeg(picture))
     row = item.row
     return {
-        "image": name,
+        "image": path.name,
         "caption": f"Is this {name_of(item.category)}?",
         "title": row.get("title", ""),
         "creator": row.get("attribution") or row.get("creator", ""),

@@ -43,6 +43,8 @@ REASONS = (
 class Decision:
     """One line of the file.
 
+    What people type, `who` and `reason`, has single spaces; names of files stay as they are.
+
     Attributes:
         when: UTC, ISO 8601; decisions made at one stroke share it.
         who: the reviewer's name.
@@ -59,6 +61,10 @@ class Decision:
     action: Action
     category: str = ""
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        for typed in ("who", "reason"):  # here, so that what was read equals what was made
+            object.__setattr__(self, typed, " ".join(getattr(self, typed).split()))
 
     @property
     def outcome(self) -> str:
@@ -135,9 +141,9 @@ def append_decisions(folder: Path, decisions: Iterable[Decision]) -> None:
         OSError: they could not be written.
     """
     lines = io.StringIO()
-    csv.writer(lines, lineterminator="\n").writerows(
-        [" ".join(field.split()) for field in astuple(decision)] for decision in decisions
-    )
+    # Without quotes, a carriage return in a file's name would make the line unreadable.
+    writer = csv.writer(lines, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    writer.writerows(astuple(decision) for decision in decisions)
     path, state = folder / DECISIONS_NAME, folder / ".data_prep"
     state.mkdir(exist_ok=True)
     with FileLock(state / "decisions.lock", timeout=10), path.open("ab", buffering=0) as file:

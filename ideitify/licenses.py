@@ -138,6 +138,15 @@ def attribution(title: str, creator: str, source: str, page: str, license: Licen
     return f"{named}{made}{found}, {_label(license)}{link}"
 
 
+def stated(credit: str) -> License | None:
+    """The licence at the end of a credit, as `attribution` writes it; None where there is none."""
+    match = re.search(r"(?:^|, )([^,]*?)(?: \((\S+)\))?\s*$", credit)
+    words, url = (match[1], match[2] or "") if match else ("", "")
+    if words == _label(UNKNOWN):
+        return UNKNOWN
+    return _from_url(url) or _from_words(words)
+
+
 def _label(license: License) -> str:
     """`CC-BY-SA-3.0-DE` -> "CC BY-SA 3.0 DE"."""
     if license == UNKNOWN:

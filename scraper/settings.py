@@ -61,8 +61,8 @@ class ScraperSettings(SectionSettings):
     patience_seconds: float = Field(
         120.0,
         ge=0,
-        description="longest Retry-After or Crawl-delay waited for; a host that asks for more is left "
-        "for later",
+        description="longest Retry-After or Crawl-delay waited for; hosts that ask for more are "
+        "left for later",
     )
 
     browser_driver: str = Field(

@@ -11,6 +11,9 @@ import typer
 
 if TYPE_CHECKING:
     from data_prep.publish.publication import Publication
+    from data_prep.table import Table
+
+PAGES = ("report", "explore")  # steps that only show the table: what is published needs neither
 
 command = typer.Typer(
     no_args_is_help=True,
@@ -31,7 +34,8 @@ Public = Annotated[
 LicensePolicy = Annotated[
     Literal["open", "noncommercial"],
     typer.Option(
-        help="open: public domain, CC0, CC BY, CC BY-SA; noncommercial: CC BY-NC(-SA) too."
+        help="open: public domain, CC0, CC BY, CC BY-SA; noncommercial: CC BY-NC(-SA) and "
+        "No Copyright - Non-Commercial Use Only too."
     ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would go; send nothing.")]
@@ -63,11 +67,10 @@ def to_kaggle(
       python -m data_prep publish kaggle pictures someone/deities --title Deities --dry-run
     """
     from data_prep.publish.kaggle import publish_kaggle
-    from data_prep.table import read_table
 
     def publish() -> Publication:
         return publish_kaggle(
-            read_table(folder), name, title,
+            _prepared(folder), name, title,
             subtitle=subtitle, public=public, policy=license_policy, dry_run=dry_run,
         )  # fmt: skip
 
@@ -90,15 +93,26 @@ def to_hub(
       python -m data_prep publish hub pictures someone/deities --title Deities --dry-run
     """
     from data_prep.publish.hub import publish_hub
-    from data_prep.table import read_table
 
     def publish() -> Publication:
         return publish_hub(
-            read_table(folder), name, title,
+            _prepared(folder), name, title,
             public=public, policy=license_policy, dry_run=dry_run,
         )  # fmt: skip
 
     _report(publish)
+
+
+def _prepared(folder: Path) -> Table:
+    """The table, unless a step that ran would make something else of it now."""
+    from data_prep.prepare import standings
+
+    table, stands = standings(folder)
+    stale = [stand.step for stand in stands if stand.run and stand.stale]
+    if outdated := [step for step in stale if step not in PAGES]:
+        advice = f"run python -m data_prep prepare {folder} first"
+        raise ValueError(f"the table lacks the present result of {', '.join(outdated)}: {advice}")
+    return table
 
 
 def _report(publish: Callable[[], Publication]) -> None:

@@ -14,7 +14,15 @@ from data_prep.table import KEPT, Table
 from ideitify.dataset import COLUMNS, SYNTHETIC_SOURCE
 from ideitify.files import sha256_of
 from ideitify.knowledge import SLUG_PATTERN
-from ideitify.licenses import License, Policy, allowed, attribution, normalize
+from ideitify.licenses import (
+    License,
+    Policy,
+    allowed,
+    allows_derivatives,
+    attribution,
+    normalize,
+    stated,
+)
 
 
 class PublishError(ValueError):
@@ -68,7 +76,7 @@ class Selection:
 
 
 def select(table: Table, policy: Policy) -> Selection:
-    """Choose what may be published.
+    """Choose what may be published: to use a picture is to cut and scale it, so it must allow that.
 
     Args:
         policy: the licences that are good enough, as in `ideitify.licenses.allowed`.
@@ -86,12 +94,16 @@ def select(table: Table, policy: Policy) -> Selection:
             withheld[row["status"]] += 1
         elif row["source"] == SYNTHETIC_SOURCE:
             withheld["made by a machine"] += 1
-        elif not allowed(license, policy):
+        elif not (allowed(license, policy) and allows_derivatives(license)):
             withheld[f"with licence {license.id}"] += 1
         else:
             picture = _picture(table.path(str(file_name)), row, license)
             withheld["that are there twice"] += picture.name in pictures
             pictures.setdefault(picture.name, picture)
+    divided = {name: picture for name, picture in pictures.items() if picture.row["split"]}
+    if divided:  # a loader would take one without a split for a training picture, or all of them
+        withheld["without a split"] += len(pictures) - len(divided)
+        pictures = divided
     if not pictures:
         reasons = ", ".join(f"{count} {reason}" for reason, count in withheld.most_common())
         raise PublishError(f"no picture of {table.folder} may be published: {reasons}")
@@ -105,20 +117,26 @@ def _picture(path: Path, row: dict[str, str], license: License) -> Picture:
     try:
         sha256 = sha256_of(path)
     except OSError as error:
-        raise PublishError(f"{path} cannot be read ({error.strerror}): {_VALIDATE}") from error
+        raise PublishError(f"{path} cannot be read ({error.strerror}): {_PREPARE}") from error
     if row["sha256"] not in {"", sha256}:
-        raise PublishError(f"{path} is not the picture that metadata.csv describes: {_VALIDATE}")
+        raise PublishError(f"{path} is not the picture that metadata.csv describes: {_PREPARE}")
     name = f"images/{row['category']}/{sha256[:16]}{path.suffix.lower()}"
-    page = row["uri"] or row["url"]
-    credit = attribution(row["title"], row["creator"], row["source"], page, license)
     known = {
         "file_name": name,
         "sha256": sha256,
         "license": license.id,
         "license_url": license.url,
-        "attribution": row["attribution"] or credit,
+        "attribution": _credit(row, license),
     }
     return Picture(path, license, {column: (row | known)[column] for column in COLUMNS})
 
 
-_VALIDATE = "run python -m data_prep validate"
+def _credit(row: dict[str, str], license: License) -> str:
+    """The credit that is there, unless the row's creator or licence was corrected since."""
+    there, page = row["attribution"], row["uri"] or row["url"]
+    if there and row["creator"] in there and stated(there) in {None, license}:
+        return there
+    return attribution(row["title"], row["creator"], row["source"], page, license)
+
+
+_PREPARE = "run python -m data_prep prepare"

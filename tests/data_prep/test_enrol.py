@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,30 @@ def test_hidden_files_and_other_folders_are_none_of_it(table: Table) -> None:
 def test_a_row_that_names_the_file_in_another_way_counts(table: Table) -> None:
     table.rows = table.rows.rename(index={"images/ganesha/a.png": "images/./ganesha/a.png"})
     assert len(enrol(table, EnrolSettings()).rows) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others take both forms for one name")
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_file_in_another_form_of_unicode_is_given_its_row_s_name(
+    table: Table, forms: tuple[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    name, stray = (unicodedata.normalize(form, "images/durgā/é.jpg") for form in forms)
+    table.path("images/ganesha/a.png").unlink()
+    table.rows = table.rows.rename(index={"images/ganesha/a.png": name})
+    drop(table.folder, stray)
+    with caplog.at_level(logging.INFO):
+        assert list(enrol(table, EnrolSettings()).rows.index) == [name]
+    assert table.path(name).read_bytes() == b"picture"
+    assert "files renamed to the Unicode form of their rows: 1" in caplog.text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others take both forms for one name")
+def test_two_files_in_two_forms_of_unicode_stay_two(table: Table) -> None:
+    name, stray = (unicodedata.normalize(form, "images/shiva/é.jpg") for form in ("NFC", "NFD"))
+    table.rows = table.rows.rename(index={"images/ganesha/a.png": name})
+    for file in (name, stray):
+        drop(table.folder, file)
+    assert [n for n in enrol(table, EnrolSettings()).rows.index if "shiva" in n] == [name, stray]
 
 
 @pytest.mark.parametrize("name", ["images/a.jpg", "images/ganesha/old/a.jpg"])

@@ -85,6 +85,20 @@ def test_pictures_can_lie_on_a_server(folder: Path, tmp_path: Path) -> None:
     assert given[0]["data"]["image"].startswith("https://example.org/data/images/ganesha/")
 
 
+@pytest.mark.parametrize(
+    ("at", "address"),
+    [
+        ("https://example.org/data", "https://example.org/data/images/ganesha/"),
+        ("/data/local-files/?d=", "/data/local-files/?d=images/ganesha/"),
+    ],
+)
+def test_a_slash_that_was_left_out_is_put_in(
+    folder: Path, tmp_path: Path, at: str, address: str
+) -> None:
+    given = tasks(folder, tmp_path, "--pictures-at", at)
+    assert given[0]["data"]["image"].startswith(address)
+
+
 def test_the_interface_offers_every_entry_and_reason(folder: Path, tmp_path: Path) -> None:
     tasks(folder, tmp_path)
     view = ElementTree.parse(tmp_path / "tasks" / "config.xml").getroot()

@@ -67,6 +67,46 @@ def test_a_single_category_cannot_be_judged() -> None:
     assert np.isnan(judged.scores).all()
 
 
+@pytest.mark.parametrize("count", [10, 12, 18, 20])
+def test_few_pictures_are_judged_by_as_many_as_there_are(count: int) -> None:
+    vectors, _ = clusters(count, 2)
+    given = np.array(["athena", "ganesha"] * (count // 2), dtype=object)
+    judged = judge(vectors, given, alone(count), SETTINGS)
+    assert not np.isnan(judged.scores).any()
+
+
+def test_fewer_groups_than_folds_are_enough() -> None:
+    vectors, truth = clusters(40, 2)
+    groups = pd.Series([f"{label} {number % 2}" for number, label in enumerate(truth)])
+    judged = judge(vectors, truth, groups, SETTINGS)
+    assert list(judged.suggested) == list(truth)
+
+
+def test_a_category_of_fewer_pictures_than_folds_can_be_judged() -> None:
+    vectors, truth = clusters(8, 4)
+    few = LabelsSettings(least_pictures=2)
+    truth[:] = ["a", "b"] * 4
+    assert not np.isnan(judge(vectors, truth, alone(8), few).scores).any()
+
+
+def test_groups_that_tie_two_categories_leave_something_to_learn_from() -> None:
+    vectors, _ = clusters(4, 2)
+    given = np.array(["a", "b", "b", "a"], dtype=object)
+    few = LabelsSettings(least_pictures=2, folds=3)
+    assert not np.isnan(judge(vectors, given, pd.Series(["3", "0", "2", "0"]), few).scores).any()
+
+
+def test_a_category_of_one_group_is_not_judged() -> None:
+    vectors, truth = clusters(200, 4)
+    of_one = truth == truth[0]
+    judged = judge(vectors, truth, alone(200).mask(of_one, "g"), SETTINGS)
+    assert list(np.isnan(judged.scores)) == list(of_one)
+    assert truth[0] not in judged.suggested
+    two = truth < "c2"
+    alike = alone(two.sum()).mask(truth[two] == "c0", "g")
+    assert np.isnan(judge(vectors[two], truth[two], alike, SETTINGS).scores).all()
+
+
 @pytest.fixture
 def table(tmp_path: Path) -> Table:
     """Colours are deities; one red picture is called Shiva, one green one Ganesha by a person."""

@@ -15,6 +15,7 @@ from data_prep.__main__ import COMMANDS, app
 from data_prep.steps import STEPS, load_settings
 from data_prep.table import read_table
 from ideitify.dataset import write_rows
+from ideitify.decisions import Decision, append_decisions
 from tests.data_prep.pictures import save_dataset, scene
 
 PROJECT = Path(__file__).parents[2]
@@ -73,6 +74,30 @@ def test_steps_tell_what_they_did_and_status_tells_it_again(folder: Path) -> Non
     assert said.endswith("       1 tiny\n")
 
 
+def test_a_step_tells_which_later_ones_it_undid(folder: Path) -> None:
+    run("validate", str(folder), "--workers", "1")
+    run("balance", str(folder))
+    append_decisions(folder, [Decision("", "Asha", "images/ganesha/a.png", "reject")])
+    said = run("decisions", str(folder)).stdout
+    assert said.endswith(
+        f"undone: validate, balance; python -m data_prep prepare {folder} runs them again\n"
+    )
+    assert "undone" not in run("decisions", str(folder)).stdout
+
+
+@pytest.mark.parametrize("site", ["kaggle", "hub"])
+def test_what_is_half_prepared_is_not_published(folder: Path, site: str) -> None:
+    run("validate", str(folder), "--workers", "1")
+    append_decisions(folder, [Decision("", "Asha", "images/ganesha/a.png", "reject")])
+    run("decisions", str(folder))
+    done = run("publish", site, str(folder), "a/deities", "--title", "Deities", "--dry-run")
+    assert done.exit_code == 1
+    assert done.stderr == (
+        "Error: the table lacks the present result of validate: "
+        f"run python -m data_prep prepare {folder} first\n"
+    )
+
+
 def test_status_counts_reasons_by_their_kind(tmp_path: Path) -> None:
     rows = [
         {"file_name": f"images/ganesha/{n}.png", "category": "ganesha", "status": "rejected",
@@ -118,6 +143,14 @@ def test_wrong_usage(arguments: list[str], sentence: str) -> None:
     assert done.exit_code == 2
     assert done.stdout == ""
     assert sentence in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize("tool", ["label-studio", "zooniverse"])
+def test_a_place_that_cannot_be_written_is_said_in_one_sentence(folder: Path, tool: str) -> None:
+    done = run(tool, "export", str(folder), str(folder / "metadata.csv/tasks"))
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"Error: cannot read or write {folder}/metadata.csv")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from data_prep.prepare import Outcome, run_steps, standings
 from data_prep.steps import find_step
 from data_prep.table import read_table
 from ideitify.dataset import DatasetError, write_rows
-from ideitify.decisions import Decision, append_decisions
+from ideitify.decisions import Action, Decision, append_decisions
 from tests.data_prep.pictures import save_dataset, scene
 from tests.waiting import wait_until
 
@@ -50,6 +50,17 @@ def prepare(
     options = {"workers": 1}
     outcomes = run_steps(folder, steps, file, force=force, options=options)
     return {outcome.step: outcome for outcome in outcomes}
+
+
+def decide(folder: Path, name: str, action: Action, category: str) -> None:
+    when = "2026-01-01T00:00:00Z"
+    append_decisions(folder, [Decision(when, "Asha", f"images/{name}", action, category)])
+
+
+def set_by_hand(folder: Path, name: str, status: str) -> None:
+    table = read_table(folder)
+    table.rows.loc[f"images/{name}", "status"] = status
+    table.save()
 
 
 def statuses(folder: Path) -> list[str]:
@@ -126,7 +137,8 @@ def test_steps_after_one_with_the_same_result_stand(folder: Path) -> None:
 
 def test_steps_after_one_with_another_result_are_to_run_again(folder: Path) -> None:
     prepare(folder)
-    prepare(folder, "validate", settings="[validate]\ntiny_side = 180")
+    outcomes = prepare(folder, "validate", settings="[validate]\ntiny_side = 180")
+    assert outcomes["validate"].undone == ["balance"]
     _, stands = standings(folder)
     stale = {stand.step: stand.stale for stand in stands}
     assert stale["validate"] == ""
@@ -145,6 +157,67 @@ def test_what_a_person_decides_stays_and_can_be_undone(folder: Path) -> None:
     prepare(folder)
     assert statuses(folder)[3] == "review"
     assert read_table(folder).rows["decided_by"].iloc[3] == ""
+
+
+@pytest.mark.parametrize(("decided", "first"), [(True, "decisions"), (False, "validate")])
+def test_an_older_table_that_is_put_back_is_prepared_again(
+    folder: Path, decided: bool, first: str
+) -> None:
+    older = (folder / "metadata.csv").read_bytes()
+    if decided:
+        decide(folder, NAMES[0], "reject", "")
+        decide(folder, NAMES[1], "relabel", "shiva")
+    prepare(folder)
+    prepared = content(folder)
+    (folder / "metadata.csv").write_bytes(older)
+    _, stands = standings(folder)
+    stale = {stand.step: stand.stale for stand in stands}
+    assert stale[first] == "its result is no longer in the table"
+    prepare(folder)
+    pd.testing.assert_frame_equal(content(folder), prepared)
+    assert {o.reason for o in prepare(folder).values()} == {""}
+
+
+def test_a_decision_that_was_set_back_in_the_table_is_applied_again(folder: Path) -> None:
+    for name in NAMES[:2]:
+        decide(folder, name, "reject", "")
+    prepare(folder)
+    set_by_hand(folder, NAMES[0], "kept")
+    assert prepare(folder)["decisions"].reason == "its result is no longer in the table"
+    assert statuses(folder)[:2] == ["rejected", "rejected"]
+
+
+def test_what_a_step_said_can_be_set_back_by_hand(folder: Path) -> None:
+    prepare(folder)
+    set_by_hand(folder, NAMES[3], "kept")
+    assert prepare(folder)["validate"].reason == ""
+    assert statuses(folder)[3] == "kept"
+
+
+def test_a_folder_that_is_moved_or_called_by_another_path_is_the_same(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide(folder, NAMES[0], "keep", "ganesha")
+    prepare(folder)
+    monkeypatch.chdir(folder.parent)
+    assert {o.reason for o in prepare(Path("heap")).values()} == {""}
+    moved = folder.rename(folder.parent / "moved")
+    assert {o.reason for o in prepare(moved).values()} == {""}
+
+
+def test_a_picture_that_vanishes_is_rejected_and_the_others_go_on(
+    folder: Path, tiny_bundle: Path
+) -> None:
+    steps, options = (
+        [find_step(n) for n in ("validate", "quality", "duplicates")],
+        {"workers": 1, "bundle": str(tiny_bundle)},
+    )
+    list(run_steps(folder, steps, options=options))
+    (folder / "images" / NAMES[0]).unlink()
+    list(run_steps(folder, steps, options=options))
+    rows = read_table(folder).rows
+    assert rows["reject_reason"].iloc[0] == "file is missing"
+    assert list(rows["dark_score"] == "") == [True, False, False, False]
 
 
 def test_without_its_notes_a_folder_starts_from_what_its_table_says(folder: Path) -> None:

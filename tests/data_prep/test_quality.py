@@ -14,7 +14,7 @@ from PIL import Image, ImageFilter, ImageOps
 from data_prep.pixels import measure
 from data_prep.quality import QualitySettings, cleanvision_issues, quality
 from data_prep.state import as_text
-from data_prep.table import Table
+from data_prep.table import Table, read_table
 from tests.data_prep.pictures import save_dataset, scene
 from tests.data_prep.test_looks import collage, page, text_card
 from tests.tiny import GREY, RED, picture, write_bundle
@@ -130,6 +130,17 @@ def test_unreadable_pictures_have_no_scores(tmp_path: Path, tiny_bundle: Path) -
     assert list(rows["dark_score"] == "") == [True, False]
     (tmp_path / "images/ganesha/b.png").unlink()
     assert len(run(table, tiny_bundle)) == 2, "not one picture can be read"
+
+
+def test_a_picture_that_vanished_after_it_was_embedded_has_no_scores(
+    tmp_path: Path, tiny_bundle: Path
+) -> None:
+    table = save_dataset(tmp_path, {"ganesha/a.png": scene(1), "ganesha/b.png": scene(2)})
+    run(table, tiny_bundle)
+    (tmp_path / "images/ganesha/a.png").unlink()  # its sha256, which the cache knows, stays
+    rows = run(read_table(tmp_path), tiny_bundle)
+    assert list(rows["no_deity_score"] == "") == [True, False]
+    assert list(rows["is_blank_issue"]) == ["", "false"]
 
 
 def test_a_person_s_decision_stays(tmp_path: Path, tiny_bundle: Path) -> None:

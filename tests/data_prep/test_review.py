@@ -41,7 +41,7 @@ def test_it_serves_until_it_is_interrupted_and_says_what_to_do_next(folder: Path
         process.send_signal(signal.SIGTERM)
         said, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
-    assert f"1 decisions made; python -m data_prep decisions {folder} applies them" in said
+    assert f"1 decisions made; python -m data_prep prepare {folder} applies them" in said
     with pytest.raises(httpx.TransportError):
         httpx.get(health, trust_env=False)
 

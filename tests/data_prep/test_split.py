@@ -8,8 +8,17 @@ import pytest
 from PIL import ImageOps
 
 from data_prep.candidates import SearchSettings
-from data_prep.split import SplitSettings, deal_out, leaks, read_splits, sources, split
+from data_prep.split import (
+    SplitSettings,
+    deal_out,
+    in_our_words,
+    leaks,
+    read_splits,
+    sources,
+    split,
+)
 from data_prep.table import Table
+from ideitify.dataset import DatasetError
 from tests.data_prep.pictures import save_dataset, scene
 
 ALL_NEAR = SearchSettings(neighbours=50, cosine=0)  # the tiny bundle sees colours alone
@@ -28,7 +37,7 @@ def made_up(pictures: int, groups: int, categories: int = 4, seed: int = 0) -> p
 
 
 def filled(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.assign(status="kept", source="s", creator="", duplicate_group="").fillna("")
+    return rows.assign(status="kept", source="s", creator="", uri="", duplicate_group="").fillna("")
 
 
 def sides(
@@ -58,6 +67,18 @@ def test_what_one_creator_made_at_one_source_is_on_one_side() -> None:
     rng = np.random.default_rng(1)
     rows["creator"] = [f"Photographer {number}" for number in rng.integers(0, 80, 600)]
     assert sides(rows).groupby(rows["creator"]).nunique().max() == 1
+
+
+def test_views_of_one_object_are_on_one_side() -> None:
+    rows = made_up(300, groups=1).assign(group="", creator="unknown")
+    rows["uri"] = [f"https://museum.example/{number // 2}" for number in range(300)]
+    assert sides(rows).groupby(rows["uri"]).nunique().max() == 1
+
+
+def test_a_page_ties_pictures_of_its_source_alone() -> None:
+    rows = made_up(4, groups=1).assign(group="", uri=["page", "page", "page", ""])
+    rows["source"] = ["met", "met", "commons", "met"]
+    assert len(set(sources(rows, NO_PAIRS))) == 3
 
 
 @pytest.mark.parametrize("creator", ["", "Unknown", "unknown author", " Anonymous "])
@@ -186,6 +207,28 @@ def test_a_split_that_came_with_the_table_stays(table: Table, tiny_bundle: Path)
     table.rows["split"] = ["test"] * 10 + [""] * 32
     rows = split(table, SETTINGS, workers=1, bundle=str(tiny_bundle)).rows
     assert set(rows["split"].iloc[:5]) == {"test"}
+
+
+def test_a_split_that_came_by_another_name_stays(table: Table, tiny_bundle: Path) -> None:
+    zeus = table.rows["category"] == "zeus"
+    table.rows["split"] = np.where(zeus, "validation", "Train")
+    rows = split(table, SETTINGS, workers=1, bundle=str(tiny_bundle)).rows
+    assert set(rows.loc[zeus, "split"]) == {"valid"}
+    assert set(rows.loc[~zeus, "split"]) == {"train"}
+
+
+@pytest.mark.parametrize("name", ["validation", "val", "dev", "valid", "Val", " VALID "])
+def test_validation_has_many_names(name: str) -> None:
+    assert list(in_our_words(pd.Series([name, "", "Test"]))) == ["valid", "", "test"]
+
+
+def test_a_split_that_means_nothing_here_is_refused_and_named(
+    table: Table, tiny_bundle: Path
+) -> None:
+    table.rows["split"] = ["holdout", "fold 1", "train"] * 14
+    message = "the split 'fold 1', 'holdout': write train, valid, test or nothing"
+    with pytest.raises(DatasetError, match=message):
+        split(table, SETTINGS, workers=1, bundle=str(tiny_bundle))
 
 
 def test_near_duplicates_that_came_on_two_sides_go_to_review(

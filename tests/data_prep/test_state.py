@@ -16,6 +16,7 @@ from data_prep.state import (
     as_text,
     difference,
     fingerprint,
+    is_in,
     read_changes,
     read_state,
     take_back,
@@ -62,6 +63,20 @@ def test_rows_that_are_gone_or_new_do_not_matter() -> None:
     changes = difference(rows(status=["kept"] * 3), rows(status=["review"] * 3))
     now = pd.DataFrame({"status": ["review", "kept"]}, index=[NAMES[1], "images/c/new.jpg"])
     assert list(take_back(now, changes)["status"]) == ["kept", "kept"]
+
+
+def test_changes_are_in_a_table_with_its_columns_and_one_of_its_cells_or_every_one() -> None:
+    old = rows(status=["kept"] * 3)
+    new = rows(status=["review", "rejected", "kept"], score=["1", "2", "3"])
+    changes = difference(old, new)
+    assert is_in(new, changes, every=True)
+    assert not is_in(old, changes)
+    assert not is_in(new.drop(columns="score"), changes)
+    assert not is_in(old.assign(score=""), changes)
+    new.loc[NAMES[0], "status"] = "kept"
+    assert is_in(new, changes)
+    assert not is_in(new, changes, every=True)
+    assert is_in(new.drop(index=NAMES[0]), changes, every=True), "its row is gone"
 
 
 def test_every_cell_becomes_text() -> None:

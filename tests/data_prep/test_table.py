@@ -35,6 +35,12 @@ def test_rejecting_keeps_the_first_reason_and_what_a_person_decided(table: Table
     }
 
 
+def test_what_is_of_no_use_is_rejected_though_a_person_kept_it(table: Table) -> None:
+    table.reject_all({"decided": "file is missing", "out": "now out"}, though_decided=True)
+    assert marked(table)["decided"] == ("rejected", "file is missing")
+    assert marked(table)["out"] == ("rejected", "before")
+
+
 def test_doubting_touches_only_kept_pictures_that_nobody_decided(table: Table) -> None:
     table.doubt_all({name: f"now {name}" for name in table.rows.index})
     assert marked(table) == {
@@ -61,6 +67,12 @@ def test_what_was_marked_is_saved(table: Table) -> None:
     table.doubt("kept", "blurry")
     table.save()
     assert marked(read_table(table.folder)) == marked(table)
+
+
+def test_two_columns_of_one_name_are_refused_before_one_is_lost(tmp_path: Path) -> None:
+    (tmp_path / "metadata.csv").write_text("file_name,category,mood,mood\na.jpg,zeus,calm,\n")
+    with pytest.raises(DatasetError, match="two columns 'mood'; rename or remove one"):
+        read_table(tmp_path)
 
 
 def test_a_dataset_without_rows_says_what_to_do(tmp_path: Path) -> None:

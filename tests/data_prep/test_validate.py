@@ -148,9 +148,25 @@ def test_a_file_that_two_rows_name_is_kept_once(tmp_path: Path) -> None:
     assert table.rows.iloc[1]["reject_reason"] == "second row for one file"
 
 
-def test_what_a_person_decided_stays(tmp_path: Path) -> None:
-    table = heap(tmp_path, {"a.jpg": b"hello"}, decided_by="Asha")
+@pytest.mark.parametrize("side", [20, 90])
+def test_what_a_person_decided_stays(tmp_path: Path, side: int) -> None:
+    table = heap(tmp_path, {"a.jpg": encoded(scene(1, (side, side)))}, decided_by="Asha")
     assert outcome(table, "a.jpg") == ("kept", "")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "file is missing"), (b"hello", "not an image"), (JPEG[:900], "damaged or incomplete")],
+)
+def test_no_decision_makes_a_picture_of_a_file_that_is_none(
+    tmp_path: Path, content: bytes | None, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = heap(tmp_path, {"a.jpg": content or b""}, decided_by="Asha")
+    if content is None:
+        table.path("images/ganesha/a.jpg").unlink()
+    with caplog.at_level(logging.INFO):
+        assert outcome(table, "a.jpg") == ("rejected", reason)
+    assert "rejected though people decided otherwise: 1 cannot be used" in caplog.text
 
 
 def test_categories_and_suffixes_are_told_of(

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from data_prep.zooniverse import MOST_BYTES, command
 from ideitify.dataset import read_rows, write_rows
 from ideitify.decisions import read_decisions
-from tests.tiny import RED, picture
+from tests.tiny import BLUE, GREEN, GREY, RED, picture
 
 NAMES = [f"images/ganesha/{number:016x}.jpg" for number in range(5)]
 COLUMNS = [
@@ -98,6 +98,31 @@ def test_machine_made_pictures_stay_here(folder: Path, tmp_path: Path) -> None:
     assert [row["#file_name"] for row in subjects(tmp_path / "out")] == [NAMES[4]]
 
 
+def test_pictures_of_one_name_in_several_folders_keep_a_copy_each(tmp_path: Path) -> None:
+    colours = {
+        "ganesha/1.jpg": RED,
+        "shiva/1.png": GREEN,
+        "durga/1-2.jpg": BLUE,
+        "kali/1.JPG": GREY,
+    }
+    folder = tmp_path / "data"
+    for name, colour in colours.items():
+        (folder / "images" / name).parent.mkdir(parents=True)
+        picture(colour, side=64).save(folder / "images" / name)
+    write_rows(folder, [
+        {"file_name": f"images/{name}", "category": name.partition("/")[0], "status": "review",
+         "license": "CC0-1.0"}
+        for name in colours
+    ])  # fmt: skip
+    run("export", folder, tmp_path / "out")
+    rows = subjects(tmp_path / "out")
+    assert len({row["image"].casefold() for row in rows}) == len(rows) == 4
+    for row in rows:
+        with Image.open(tmp_path / "out" / row["image"]) as image:
+            colour = colours[row["#file_name"].removeprefix("images/")]
+            assert image.getpixel((32, 32)) == pytest.approx(colour, abs=4)
+
+
 def test_the_most_doubtful_come_first_and_the_number_can_be_limited(
     folder: Path, tmp_path: Path
 ) -> None:
@@ -138,12 +163,11 @@ def test_answers_become_decisions_one_volunteer_one_reviewer(folder: Path) -> No
     assert made[0].when == "2026-02-28T09:00:00Z"
 
 
-def test_the_same_export_twice_adds_nothing(folder: Path) -> None:
-    take(folder, classification(NAMES[1], "Yes"))
-    assert (
-        "0 decisions added, 1 were there already"
-        in take(folder, classification(NAMES[1], "Yes"))[1]
-    )
+@pytest.mark.parametrize("user", ["stargazer", "star  gazer"])
+def test_the_same_export_twice_adds_nothing(folder: Path, user: str) -> None:
+    answer = classification(NAMES[1], "Yes", user_name=user)
+    take(folder, answer)
+    assert "0 decisions added, 1 were there already" in take(folder, answer)[1]
 
 
 def test_other_workflows_and_subjects_are_left_alone(folder: Path) -> None:

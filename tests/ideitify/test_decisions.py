@@ -47,6 +47,23 @@ def test_a_decision_is_one_line_whatever_is_typed(tmp_path: Path) -> None:
     assert (decision.who, decision.reason) == ("A B", "one two three")
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["my  photo.jpg", " Screenshot at 10.00.00\u202fAM.jpg", "tab\t.jpg", "line\nbreak\r.jpg"],
+)
+def test_a_decision_is_about_the_very_file_whatever_spaces_are_in_its_name(
+    tmp_path: Path, name: str
+) -> None:
+    append_decisions(tmp_path, [said("A", name, "keep", "ganesha"), said("A", name, "skip")])
+    assert [decision.file_name for decision in read_decisions(tmp_path)] == [name, name]
+
+
+def test_a_decision_equals_what_is_read_of_it(tmp_path: Path) -> None:
+    made = said(" A  B", "1.jpg", "reject", reason="one\u00a0two ")
+    append_decisions(tmp_path, [made])
+    assert read_decisions(tmp_path) == [made]
+
+
 def test_a_missing_last_line_break_does_not_join_two_decisions(tmp_path: Path) -> None:
     append_decisions(tmp_path, [said("A", "1.jpg", "keep", "ganesha")])
     path = tmp_path / DECISIONS_NAME

@@ -16,6 +16,7 @@ from ideitify.licenses import (
     allows_derivatives,
     attribution,
     normalize,
+    stated,
 )
 
 RIGHTS = "http://rightsstatements.org/vocab"
@@ -256,6 +257,23 @@ def test_attribution_leaves_nothing_out(
     credit = attribution(title, creator, source, page, license)
     for part in (title, creator, source, page, license.url):
         assert part in credit
+
+
+@given(*[st.text(string.printable)] * 3, anything)
+def test_a_credit_states_the_licence_that_it_was_made_for(
+    title: str, creator: str, source: str, words: str
+) -> None:
+    license = normalize(words)
+    credit = attribution(title, creator, source, "https://museum.example/1,2", license)
+    assert stated(credit) == license
+
+
+@pytest.mark.parametrize(
+    "credit",
+    ["", "Photo: A. Maker / Museum", "A. Maker, © Museum", "Zeus, Museum (https://example.org/1)"],
+)
+def test_a_credit_may_state_no_licence(credit: str) -> None:
+    assert stated(credit) is None
 
 
 @pytest.mark.parametrize(

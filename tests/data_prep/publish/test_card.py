@@ -59,7 +59,7 @@ def test_splits_are_in_their_order_whatever_their_sizes(tmp_path: Path) -> None:
 
 
 def test_a_card_without_splits_has_no_table_of_them(tmp_path: Path) -> None:
-    _, facts = selected(tmp_path, {"split": ""}, {"split": "train"})
+    _, facts = selected(tmp_path, {"split": ""}, {"split": ""})
     assert len(tables(description(facts, "Deities", ""))) == 3
 
 

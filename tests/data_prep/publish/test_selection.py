@@ -28,6 +28,28 @@ def test_noncommercial_pictures_go_only_when_asked_for(tmp_path: Path) -> None:
     assert len(select(table, "noncommercial").rows) == 2
 
 
+def test_in_copyright_stays_here_also_where_noncommercial_use_is_permitted(tmp_path: Path) -> None:
+    vocabulary = "http://rightsstatements.org/vocab"
+    table = write_dataset(
+        tmp_path, {"license": f"{vocabulary}/InC-NC/1.0/"}, {"license": f"{vocabulary}/NoC-NC/1.0/"}
+    )
+    selection = select(table, "noncommercial")
+    assert [row["license"] for row in selection.rows] == [f"{vocabulary}/NoC-NC/1.0/"]
+    assert selection.withheld == {f"with licence {vocabulary}/InC-NC/1.0/": 1}
+
+
+def test_where_others_have_a_split_one_without_stays_here(tmp_path: Path) -> None:
+    table = write_dataset(tmp_path, {"split": "train"}, {"split": "test"}, {"split": ""})
+    selection = select(table, "open")
+    assert {row["split"] for row in selection.rows} == {"train", "test"}
+    assert selection.withheld == {"without a split": 1}
+
+
+def test_without_any_split_all_go(tmp_path: Path) -> None:
+    selection = select(write_dataset(tmp_path, {"split": ""}, {"split": ""}), "open")
+    assert len(selection.rows) == 2
+
+
 def test_machine_made_pictures_never_go(tmp_path: Path) -> None:
     table = write_dataset(tmp_path, {}, {"source": "synthetic", "license": "CC0-1.0"})
     for policy in ("open", "noncommercial", "any"):
@@ -60,6 +82,27 @@ def test_a_credit_is_made_where_the_source_gave_none(tmp_path: Path) -> None:
     ]
 
 
+STALE = {
+    "another licence": "“Figure 0” by A. Maker, museum, CC BY-SA 4.0 "
+    "(https://creativecommons.org/licenses/by-sa/4.0/)",
+    "a licence that was not known": "“Figure 0” by A. Maker, museum, licence unknown",
+    "a licence without its version": "“Figure 0” by A. Maker, museum, CC BY",
+    "another creator": "“Figure 0” by B. Copyist, museum, CC BY 4.0 "
+    "(https://creativecommons.org/licenses/by/4.0/)",
+}
+
+
+@pytest.mark.parametrize("stale", STALE.values(), ids=STALE)
+def test_a_credit_is_made_anew_where_the_row_was_corrected_since(
+    tmp_path: Path, stale: str
+) -> None:
+    (row,) = select(write_dataset(tmp_path, {"attribution": stale}), "open").rows
+    assert row["attribution"] == (
+        "“Figure 0” by A. Maker, museum (https://museum.example/0), "
+        "CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/)"
+    )
+
+
 def test_the_same_picture_goes_once(tmp_path: Path) -> None:
     twice = {"id": "7"}, {"id": "7", "file_name": "images/ganesha/copy.jpg"}
     selection = select(write_dataset(tmp_path, *twice), "open")
@@ -87,7 +130,7 @@ def test_a_folder_without_any_such_picture_is_refused_with_the_reasons(tmp_path:
 def test_a_missing_picture_is_refused(tmp_path: Path) -> None:
     table = write_dataset(tmp_path, {"file_name": "images/ganesha/a.jpg"})
     (tmp_path / "images/ganesha/a.jpg").unlink()
-    with pytest.raises(PublishError, match=r"a\.jpg cannot be read .* data_prep validate"):
+    with pytest.raises(PublishError, match=r"a\.jpg cannot be read .* data_prep prepare"):
         select(table, "open")
 
 
