@@ -51,12 +51,10 @@ class Landing:
 
     Attributes:
         started_at: as `now` gives it.
-        seconds: until it was there, with the wait for its host's turn.
     """
 
     item: Item
     started_at: str
-    seconds: float
     got: Arrival | Refused
 
 
@@ -164,13 +162,13 @@ def photo_limits(settings: ScraperSettings) -> Settings:
 
 async def fetch(item: Item, web: PoliteWeb, folder: Path) -> Landing:
     """Try to download one item, on the web's loop; this includes waiting for a turn."""
-    started_at, clock = now(), time.monotonic()
+    started_at = now()
     got: Arrival | Refused
     try:
         got = await web.download(item.url, folder)
     except Refused as refusal:
         got = refusal
-    return Landing(item, started_at, round(time.monotonic() - clock, 3), got)
+    return Landing(item, started_at, got)
 
 
 def _attempt(landing: Landing, look: Look | PhotoError | None, run: Run) -> Attempt:
@@ -188,4 +186,4 @@ def _attempt(landing: Landing, look: Look | PhotoError | None, run: Run) -> Atte
     elif look:
         what = str(look).partition(":")[0]  # what follows is advice to whoever sends a photo
         reason, detail = look.reason, f"It arrived and cannot be used. {what}."
-    return Attempt(item, landing.started_at, landing.seconds, arrived, reason, detail, retry)
+    return Attempt(item, landing.started_at, arrived, reason, detail, retry)

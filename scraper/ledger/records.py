@@ -98,7 +98,6 @@ class Attempt:
 
     item: Item
     started_at: str
-    seconds: float
     arrived: Arrived | None = None
     reason: str = ""
     detail: str = ""

@@ -27,7 +27,7 @@ def happen(board: Board) -> None:
     board.plan([ITEM])
     board.fail("google", "the page no longer fits [here]")
     for outcome in (Outcome.STORED, Outcome.REFUSED):
-        board.settle(Settled(Attempt(ITEM, now(), 0.1), outcome))
+        board.settle(Settled(Attempt(ITEM, now()), outcome))
 
 
 def test_a_log_has_a_line_per_source(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,7 @@ def arrived(number: int = 1, **changes: str) -> Arrived:
 
 
 def settle(ledger: Ledger, item: Item, picture: Arrived | None, **why: object) -> Outcome:
-    (settled,) = ledger.settle([Attempt(item, now(), 0.5, picture, **why)])  # type: ignore[arg-type]
+    (settled,) = ledger.settle([Attempt(item, now(), picture, **why)])  # type: ignore[arg-type]
     return settled.outcome
 
 
@@ -284,7 +284,7 @@ def test_a_picture_had_from_another_address_is_a_duplicate(
 
 def test_of_duplicates_that_arrive_together_the_first_is_stored(ledger: Ledger) -> None:
     record(ledger, found(1), found(2))
-    tried = [Attempt(item, now(), 0.5, arrived(1)) for item in plan(ledger)]
+    tried = [Attempt(item, now(), arrived(1)) for item in plan(ledger)]
     assert [one.outcome for one in ledger.settle(tried)] == [Outcome.STORED, Outcome.DUPLICATE]
 
 
@@ -317,7 +317,7 @@ def test_many_are_settled_at_once(ledger: Ledger) -> None:
     numbers = range(1000)
     record(ledger, *map(found, numbers))
     items = plan(ledger, limit=1000)
-    tried = [Attempt(item, now(), 0.5, arrived(n)) for n, item in zip(numbers, items, strict=True)]
+    tried = [Attempt(item, now(), arrived(n)) for n, item in zip(numbers, items, strict=True)]
     assert {one.outcome for one in ledger.settle(tried)} == {Outcome.STORED}
     assert outcomes(ledger) == [("stored", 1000)]
 
