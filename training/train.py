@@ -253,7 +253,8 @@ def _train(
     )
     if learner.epoch_record.is_diverged:
         raise RunError(DIVERGED)
-    console.print(in_words(learner.epoch_record.epochs))
+    if learner.epoch_record.epochs:  # a callback may have ended the first one
+        console.print(in_words(learner.epoch_record.epochs))
     weights = learner.average.module.state_dict()
     taught_by = teacher.backbone.name if teacher else None
     return validate(weights, data, backbone, settings, learner.epoch + 1, taught_by)

@@ -1,8 +1,10 @@
 """The clock of `benchmarks.training --race`: all of a side counts, not its last fit alone."""
 
 import time
+from pathlib import Path
 
 import fastai.callback.schedule  # noqa: F401  (adds Learner.fine_tune)
+import pytest
 import torch
 from fastai.data.core import DataLoaders
 from fastai.data.load import DataLoader
@@ -10,7 +12,9 @@ from fastai.learner import Learner
 from fastai.metrics import accuracy
 from torch import nn
 
+import benchmarks.training
 from benchmarks.training import Stopwatch
+from training.settings import FitSettings
 
 
 def test_the_clock_starts_before_the_data_and_runs_on_through_every_fit() -> None:
@@ -24,3 +28,14 @@ def test_the_clock_starts_before_the_data_and_runs_on_through_every_fit() -> Non
     assert len(seconds) == 3, "the frozen epoch counts"
     assert seconds == sorted(seconds)
     assert watch.started <= before_the_data
+
+
+def test_our_side_is_timed_for_a_few_batches_of_its_first_epoch(
+    drawn_dataset: Path, tiny_backbone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = FitSettings(train_size=64, valid_size=64, batch_size=4, valid_share=0.25)
+    monkeypatch.setattr(benchmarks.training, "FitSettings", lambda **changes: small)
+    monkeypatch.setattr(benchmarks.training, "CACHE_FOLDER", tmp_path)
+    watch = Stopwatch(batches=2)
+    assert benchmarks.training.ours(drawn_dataset, tiny_backbone, watch) > 0
+    assert len(watch.ends) == 5, "two to warm up, and three ends of two batches"
