@@ -79,7 +79,7 @@ def _hub_folder(repository: str, revision: str, trust_pickle: bool) -> Path:
         raise BundleError(
             f"{name} has no {MANIFEST_NAME}, only a {PICKLE_NAME}. Opening a pickle runs whatever "
             "code its author put in it. If you trust the author, install the training extras "
-            "(pip install -r requirements-dev.txt) and pass --trust-pickle: it is then converted "
+            '(pip install -e ".[training]") and pass --trust-pickle: it is then converted '
             "to a bundle, once"
         )
     _require_training(name)
@@ -153,7 +153,7 @@ def _require_training(name: str) -> None:
     if missing := [package for package in TRAINING_PACKAGES if find_spec(package) is None]:
         raise BundleError(
             f"converting the {PICKLE_NAME} of {name} needs {', '.join(missing)}: install the "
-            "training extras (pip install -r requirements-dev.txt)"
+            'training extras (pip install -e ".[training]")'
         )
 
 
