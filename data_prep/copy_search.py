@@ -22,9 +22,9 @@ from scipy.sparse.csgraph import reverse_cuthill_mckee
 from data_prep.candidates import SearchSettings, candidate_pairs
 from data_prep.copies import VERSION, Comparisons, Overlay, Relation, compare_task
 from data_prep.embed import content_keys, embed
-from data_prep.state import FOLDER_NAME
 from data_prep.table import Table
 from data_prep.workers import Where, batches
+from ideitify.dataset import PREPARED_NAME
 from ideitify.engine import run
 
 PAIRS_PER_TASK = 128  # of about as many pictures, 0.4 MB of memory each
@@ -127,7 +127,7 @@ class Memory:
 
 def memory_of(table: Table) -> Memory:
     """The memory of a dataset folder, for this way of looking."""
-    return Memory(table.folder / FOLDER_NAME / f"copies-{VERSION}.csv")
+    return Memory(table.folder / PREPARED_NAME / f"copies-{VERSION}.csv")
 
 
 def _comparisons(pairs: Sequence[Pair], paths: Mapping[str, Path]) -> Iterator[Comparisons]:

@@ -22,11 +22,10 @@ from typing import Unpack
 import numpy as np
 import pandas as pd
 
-from data_prep.state import FOLDER_NAME
 from data_prep.table import Table
 from data_prep.workers import Where, run_on_pictures
 from ideitify.bundle import MANIFEST_NAME, BundleError, Manifest, read_manifest
-from ideitify.dataset import NONE_CATEGORY
+from ideitify.dataset import NONE_CATEGORY, PREPARED_NAME
 from ideitify.files import sha256_of, write_whole
 from ideitify.hub import bundle_folder
 from ideitify.photo import PhotoError
@@ -140,7 +139,7 @@ class Cache:
         bundle = bundle_folder(source)
         labels = tuple(read_manifest(bundle).labels)
         name = sha256_of(bundle / MANIFEST_NAME)[:16]
-        return cls(dataset / FOLDER_NAME / "embeddings" / name, labels)
+        return cls(dataset / PREPARED_NAME / "embeddings" / name, labels)
 
     def keys(self) -> set[str]:
         """Every content that the cache knows."""

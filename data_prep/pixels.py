@@ -24,9 +24,10 @@ from rich.progress import track
 
 from data_prep.decode import Pixels, Task, measure_task, refused
 from data_prep.looks import MARK_SIDE
-from data_prep.state import FOLDER_NAME, stamp
+from data_prep.state import stamp
 from data_prep.table import Table
 from data_prep.workers import PICTURES_PER_TASK, Where, run_on_pictures
+from ideitify.dataset import PREPARED_NAME
 from ideitify.photo import PhotoError
 
 VERSION = 3  # of the measures: another number empties the cache
@@ -87,7 +88,7 @@ def _progress(
 
 @contextmanager
 def _cache(folder: Path) -> Iterator[sqlite3.Connection]:
-    path = folder / FOLDER_NAME / "pixels.sqlite"
+    path = folder / PREPARED_NAME / "pixels.sqlite"
     path.parent.mkdir(exist_ok=True)
     try:
         with closing(sqlite3.connect(path)) as cache:

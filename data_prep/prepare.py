@@ -17,7 +17,6 @@ from pydantic import BaseModel
 
 from data_prep.embed import bundle_manifest, bundle_source
 from data_prep.state import (
-    FOLDER_NAME,
     Input,
     Run,
     State,
@@ -36,7 +35,7 @@ from data_prep.state import (
 from data_prep.steps import STEPS, Step, load_settings
 from data_prep.table import Table, read_table
 from ideitify.bundle import MANIFEST_NAME
-from ideitify.dataset import METADATA_NAME, DatasetError
+from ideitify.dataset import METADATA_NAME, PREPARED_NAME, DatasetError
 
 
 @dataclass(frozen=True)
@@ -250,8 +249,8 @@ def _statuses(rows: pd.DataFrame) -> dict[str, int]:
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Keep a second run out of the folder."""
-    (folder / FOLDER_NAME).mkdir(exist_ok=True)
-    lock = filelock.FileLock(folder / FOLDER_NAME / "lock", timeout=0)
+    (folder / PREPARED_NAME).mkdir(exist_ok=True)
+    lock = filelock.FileLock(folder / PREPARED_NAME / "lock", timeout=0)
     try:
         with lock:
             yield

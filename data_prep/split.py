@@ -33,10 +33,9 @@ from data_prep.copy_search import find_copies
 from data_prep.embed import content_keys
 from data_prep.glance import fill_hashes
 from data_prep.links import linked, places
-from data_prep.state import FOLDER_NAME
 from data_prep.table import KEPT, Table, column_of
 from data_prep.workers import Where
-from ideitify.dataset import DatasetError
+from ideitify.dataset import PREPARED_NAME, DatasetError
 from ideitify.files import write_whole
 
 SPLITS = ("train", "valid", "test")
@@ -201,7 +200,7 @@ def write_splits(table: Table, new: Mapping[str, str]) -> None:
 
 
 def _splits_path(table: Table) -> Path:
-    return table.folder / FOLDER_NAME / "splits.csv"
+    return table.folder / PREPARED_NAME / "splits.csv"
 
 
 def _tell(rows: pd.DataFrame, pairs: pd.DataFrame) -> None:

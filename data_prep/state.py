@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ideitify.dataset import PREPARED_NAME
 from ideitify.files import write_whole
 
-FOLDER_NAME = ".data_prep"
 CHANGES = ["file_name", "column", "before", "after"]  # file_name "": the whole column was added
 FORMAT = 1
 
@@ -79,7 +79,7 @@ def read_state(folder: Path) -> State:
     Raises:
         StateError: the file is damaged or of another version.
     """
-    path = folder / FOLDER_NAME / "state.json"
+    path = folder / PREPARED_NAME / "state.json"
     try:
         state = State.model_validate_json(path.read_bytes())
     except FileNotFoundError:
@@ -93,7 +93,7 @@ def read_state(folder: Path) -> State:
 
 def write_state(folder: Path, state: State) -> None:
     """Write `state.json` atomically."""
-    write_whole(folder / FOLDER_NAME / "state.json", state.model_dump_json(indent=1))
+    write_whole(folder / PREPARED_NAME / "state.json", state.model_dump_json(indent=1))
 
 
 def read_changes(folder: Path, step: str) -> pd.DataFrame:
@@ -127,7 +127,7 @@ def forget_changes(folder: Path, step: str) -> None:
 
 
 def _changes_path(folder: Path, step: str) -> Path:
-    return folder / FOLDER_NAME / f"{step}.changes.csv"
+    return folder / PREPARED_NAME / f"{step}.changes.csv"
 
 
 def difference(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:

@@ -11,9 +11,9 @@ from typing import Unpack
 from PIL import Image
 
 from data_prep.embed import content_keys
-from data_prep.state import FOLDER_NAME
 from data_prep.table import Table
 from data_prep.workers import Where, run_on_pictures
+from ideitify.dataset import PREPARED_NAME
 from ideitify.files import replacing
 from ideitify.photo import PhotoError, open_photo
 
@@ -34,7 +34,7 @@ def thumbnails(table: Table, names: Iterable[str], **where: Unpack[Where]) -> di
     """
     wanted = list(dict.fromkeys(names))
     few = Table(table.folder, table.rows.loc[wanted])
-    cache = table.folder.absolute() / FOLDER_NAME / "thumbnails"
+    cache = table.folder.absolute() / PREPARED_NAME / "thumbnails"
     cache.mkdir(parents=True, exist_ok=True)
     keys = zip(wanted, content_keys(few), strict=True)
     kept = {name: cache / f"{key or 'missing'}.webp" for name, key in keys}

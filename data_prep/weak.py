@@ -48,10 +48,10 @@ from data_prep.opinions import (
     model_votes,
     neighbour_votes,
 )
-from data_prep.state import FOLDER_NAME
 from data_prep.table import DECIDED_BY, KEPT, REJECTED, Table, own_where_empty
 from data_prep.workers import Where
 from ideitify.bundle import Manifest
+from ideitify.dataset import PREPARED_NAME
 from ideitify.decisions import DECISIONS_NAME, read_decisions, standing
 from ideitify.files import write_whole
 from ideitify.knowledge import knowledge
@@ -136,7 +136,7 @@ def weak(
         return table
     truths = frame["category"].where(measured.iloc[chosen], "")
     figures = describe(weighed, list(truths), settings)
-    write_whole(table.folder / FOLDER_NAME / TABLE_NAME, figures.to_csv(index_label="function"))
+    write_whole(table.folder / PREPARED_NAME / TABLE_NAME, figures.to_csv(index_label="function"))
     _apply(table, frame.index, weighed, targets.iloc[chosen].to_numpy(), settings)
     return table
 

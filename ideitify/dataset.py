@@ -23,6 +23,7 @@ COLUMNS = (
 REQUIRED_COLUMNS = ("file_name", "category")
 NONE_CATEGORY = "none"
 METADATA_NAME = "metadata.csv"
+PREPARED_NAME = ".data_prep"  # the folder of what data_prep remembers, small pictures too
 SYNTHETIC_SOURCE = "synthetic"  # of machine-made pictures: they may train, and do nothing else
 
 

@@ -22,7 +22,7 @@ from typing import Literal, get_args
 
 from filelock import FileLock
 
-from ideitify.dataset import DatasetError
+from ideitify.dataset import PREPARED_NAME, DatasetError
 
 DECISIONS_NAME = "decisions.csv"
 Action = Literal["keep", "reject", "relabel", "skip", "undo"]
@@ -144,7 +144,7 @@ def append_decisions(folder: Path, decisions: Iterable[Decision]) -> None:
     # Without quotes, a carriage return in a file's name would make the line unreadable.
     writer = csv.writer(lines, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerows(astuple(decision) for decision in decisions)
-    path, state = folder / DECISIONS_NAME, folder / ".data_prep"
+    path, state = folder / DECISIONS_NAME, folder / PREPARED_NAME
     state.mkdir(exist_ok=True)
     with FileLock(state / "decisions.lock", timeout=10), path.open("ab", buffering=0) as file:
         size = file.tell()

@@ -5,12 +5,11 @@ from __future__ import annotations
 from glob import escape
 from pathlib import Path, PurePosixPath
 
-from ideitify.dataset import METADATA_NAME, read_rows, write_rows
+from ideitify.dataset import METADATA_NAME, PREPARED_NAME, read_rows, write_rows
 from scraper.ledger import Ledger
 
-PREPARED = ".data_prep"  # where data_prep keeps what it made, small pictures too
 # What data_prep made of the whole folder and makes anew when the table has changed.
-MADE_OF_ALL = ("report.html", "explore.html", f"{PREPARED}/publish")
+MADE_OF_ALL = ("report.html", "explore.html", f"{PREPARED_NAME}/publish")
 
 
 def withdraw(ledger: Ledger, folder: Path, which: str) -> list[str]:
@@ -47,7 +46,7 @@ def remove(folder: Path, name: str) -> None:
         OSError: a file cannot be removed.
     """
     rest_of_hash = "?" * 48  # a small one is named after all of it, a picture after the beginning
-    small = f"{PREPARED}/thumbnails/{escape(PurePosixPath(name).stem)}{rest_of_hash}.webp"
+    small = f"{PREPARED_NAME}/thumbnails/{escape(PurePosixPath(name).stem)}{rest_of_hash}.webp"
     for path in (folder / name, *folder.glob(small)):
         path.unlink(missing_ok=True)
 

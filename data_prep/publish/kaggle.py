@@ -28,7 +28,7 @@ from data_prep.publish.notes import version_notes
 from data_prep.publish.publication import Publication, Version, documents, sha256, version_of
 from data_prep.publish.selection import PublishError, Selection, SignedOut, select
 from data_prep.table import Table
-from ideitify.dataset import METADATA_NAME, DatasetError, read_rows
+from ideitify.dataset import METADATA_NAME, PREPARED_NAME, DatasetError, read_rows
 from ideitify.files import replacing
 from ideitify.licenses import Policy
 
@@ -102,7 +102,7 @@ def publish_kaggle(
     settings["isPrivate"] = previous.private if previous else not public
     notes = version_notes(previous.rows if previous else None, selection.rows)
     version = version_of(api is not None, previous, notes)
-    staging = table.folder / ".data_prep" / "publish" / f"kaggle-{name.replace('/', '-')}"
+    staging = table.folder / PREPARED_NAME / "publish" / f"kaggle-{name.replace('/', '-')}"
     send = not dry_run and (version != "unchanged" or staging.exists())  # it broke off at the end
     if send:
         stage(staging, selection, settings)
