@@ -23,7 +23,7 @@ def drawing(seed: int, size: tuple[int, int] = (200, 150), mode: str = "RGB") ->
     return image.filter(ImageFilter.GaussianBlur(1)).convert(mode)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.integers(0, 10**6),
     st.tuples(st.integers(1, 400), st.integers(1, 400)),

@@ -151,7 +151,7 @@ def stored_photos(draw: st.DrawFn) -> tuple[bytes, Image.Image, str]:
 
 
 @given(stored_photos())
-@hypothesis_settings(deadline=None, max_examples=200)
+@hypothesis_settings(max_examples=200)
 def test_any_format_mode_size_and_orientation_comes_upright_in_rgb(
     photo: tuple[bytes, Image.Image, str],
 ) -> None:
@@ -194,7 +194,6 @@ def test_a_photo_that_was_opened_can_be_opened_again_and_tells_nothing_of_its_ma
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 @given(exif=st.binary(max_size=200), intact=st.booleans())
-@hypothesis_settings(deadline=None)
 @pytest.mark.filterwarnings("ignore")  # Pillow warns of what it could not read
 def test_broken_exif_does_not_break_the_photo(kind: str, exif: bytes, intact: bool) -> None:
     header = b"II*\0\x08\0\0\0" if intact else b""
@@ -304,7 +303,6 @@ def test_a_grey_or_cmyk_photo_with_the_profile_of_another_colour_space_is_read_w
 
 
 @given(st.binary(min_size=1, max_size=300), st.booleans())
-@hypothesis_settings(deadline=None)
 def test_a_broken_profile_is_ignored(noise: bytes, begins_well: bool) -> None:
     profile = wide_gamut_profile()[:200] + noise if begins_well else noise
     data = encode(Image.new("RGB", (16, 16), (200, 100, 100)), icc_profile=profile)
@@ -319,7 +317,7 @@ def test_a_broken_profile_is_ignored(noise: bytes, begins_well: bool) -> None:
     size=st.tuples(st.integers(1, 400), st.integers(1, 400)),
     side=st.integers(1, 150),
 )
-@hypothesis_settings(deadline=None, max_examples=60)
+@hypothesis_settings(max_examples=60)
 def test_the_short_side_keeps_a_margin_over_what_is_needed(
     kind: str, size: tuple[int, int], side: int
 ) -> None:
@@ -452,7 +450,7 @@ def test_a_page_made_to_confuse_the_search_for_its_kind_is_refused_at_once() -> 
     ),
     rest=st.binary(max_size=400),
 )  # fmt: skip
-@hypothesis_settings(deadline=None, max_examples=300)
+@hypothesis_settings(max_examples=300)
 @pytest.mark.filterwarnings("ignore")
 def test_arbitrary_bytes_are_refused_and_do_nothing_else(begin: bytes, rest: bytes) -> None:
     result = outcome(begin + rest)
@@ -482,7 +480,7 @@ WHOLE = whole_files()
 
 @pytest.mark.parametrize("kind", WHOLE)
 @given(st.data())
-@hypothesis_settings(deadline=None, max_examples=40)
+@hypothesis_settings(max_examples=40)
 @pytest.mark.filterwarnings("ignore")
 def test_a_file_cut_anywhere_is_refused_or_still_whole(kind: str, data: st.DataObject) -> None:
     whole = WHOLE[kind]
@@ -497,7 +495,7 @@ def test_a_file_cut_anywhere_is_refused_or_still_whole(kind: str, data: st.DataO
 
 @pytest.mark.parametrize("kind", WHOLE)
 @given(st.data())
-@hypothesis_settings(deadline=None, max_examples=40)
+@hypothesis_settings(max_examples=40)
 @pytest.mark.filterwarnings("ignore")
 def test_a_damaged_file_gives_a_picture_or_a_refusal(kind: str, data: st.DataObject) -> None:
     damaged = bytearray(WHOLE[kind])

@@ -219,7 +219,7 @@ def test_a_malformed_entry_beside_it_is_named(folder: Path, site: Site, web: Web
 
 
 @given(name=st.text(min_size=1, max_size=40))
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_name_makes_an_entry_of_that_name(name: str, tmp_path: Path) -> None:
     path = tmp_path / "any.md"
     path.unlink(missing_ok=True)

@@ -105,9 +105,7 @@ def test_our_answers_find_a_picture(
 
 
 @pytest.mark.parametrize("name", ADDRESSES)
-@thoroughness(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@thoroughness(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(random=st.randoms(use_true_random=False), times=st.integers(1, 4))
 def test_spoilt_answers_find_sound_pictures_or_end_with_an_error(
     name: str, site: Site, web: Web, settings: ScraperSettings, random: Random, times: int
