@@ -29,6 +29,7 @@ from typing import Annotated
 
 import typer
 
+from benchmarks import run_command
 from benchmarks.label_errors import label_errors
 from benchmarks.near_duplicates import near_duplicates
 from benchmarks.simulated_rows import simulate
@@ -54,4 +55,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

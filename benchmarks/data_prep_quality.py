@@ -22,6 +22,8 @@ from typing import Annotated
 
 import typer
 
+from benchmarks import run_command
+
 
 def main(
     data: Annotated[Path, typer.Option(help="dataset folder")],
@@ -53,4 +55,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

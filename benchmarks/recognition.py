@@ -33,6 +33,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks import run_command
 from ideitify.heatmap import heat_map, heat_overlay
 from ideitify.recognizer import Recognizer, fit_square
 
@@ -240,4 +241,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

@@ -22,6 +22,7 @@ import numpy as np
 import typer
 from selenium.webdriver.common.action_chains import ActionChains
 
+from benchmarks import run_command
 from benchmarks.recognition import BUNDLE, photo
 from ideitify.dataset import read_rows, write_rows
 from ideitify.decisions import DECISIONS_NAME
@@ -127,4 +128,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

@@ -36,6 +36,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import run_command
 from benchmarks.downloaders import DOWNLOADERS, pictures_in
 
 PROJECT = Path(__file__).parents[1]
@@ -269,4 +270,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

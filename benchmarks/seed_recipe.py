@@ -33,6 +33,7 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.linear_model import LogisticRegression
 
+from benchmarks import run_command
 from ideitify.bundle import read_manifest
 from ideitify.dataset import NONE_CATEGORY, DatasetError, fingerprint
 from ideitify.recognizer import softmax
@@ -199,14 +200,11 @@ def main(
     teacher_backbone: Annotated[str | None, typer.Option(help="as given to that run")] = None,
 ) -> None:
     """Train every way with every seed and print them side by side."""
-    try:
-        loaded = load_training_data(data, FitSettings(), CACHE_FOLDER)
-        asked = [ask_bundle(bundle, data, loaded)] if bundle else []
-        learned = load_teacher(teacher, teacher_backbone) if teacher else None
-        # what other pictures or another backbone gave is not mixed in
-        out = out / f"{find_backbone(backbone).name}-{fingerprint(loaded.real)[:12]}"
-    except ValueError as error:  # told before hours of training
-        raise typer.BadParameter(str(error)) from error
+    loaded = load_training_data(data, FitSettings(), CACHE_FOLDER)
+    asked = [ask_bundle(bundle, data, loaded)] if bundle else []
+    learned = load_teacher(teacher, teacher_backbone) if teacher else None
+    # what other pictures or another backbone gave is not mixed in
+    out = out / f"{find_backbone(backbone).name}-{fingerprint(loaded.real)[:12]}"
     results: dict[str, list[np.ndarray]] = {}
     for seed in seeds:
         ways = kept(out / "probe.npz", lambda: train_probe(loaded, backbone))
@@ -223,4 +221,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

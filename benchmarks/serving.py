@@ -21,6 +21,7 @@ import numpy as np
 import psutil
 import typer
 
+from benchmarks import run_command
 from benchmarks.recognition import BUNDLE, photo
 from tests.browser import DESKTOP, Browser, chromium, serve
 
@@ -108,4 +109,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

@@ -22,6 +22,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import run_command
 from ideitify.dataset import NONE_CATEGORY
 from ideitify.recognizer import softmax
 from training.metrics import bootstrap, log_losses, top_k_hits
@@ -112,4 +113,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)

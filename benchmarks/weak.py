@@ -23,6 +23,7 @@ import typer
 from scipy.stats import binomtest
 from snorkel.labeling.model import MajorityLabelVoter
 
+from benchmarks import run_command
 from benchmarks.recognition import BUNDLE
 from data_prep.embed import embed
 from data_prep.table import Table, read_table
@@ -110,4 +111,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run_command(main)
