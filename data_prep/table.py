@@ -6,14 +6,13 @@ changes the verdict of a person, but where there is no picture to use.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from ideitify.dataset import COLUMNS, METADATA_NAME, DatasetError, read_rows, write_rows
+from ideitify.dataset import COLUMNS, DatasetError, read_rows, write_rows
 
 KEPT, REJECTED, REVIEW = "kept", "rejected", "review"
 DECIDED_BY = "decided_by"  # extra column: who reviewed the row; "" where no person has
@@ -91,10 +90,9 @@ def read_table(folder: Path) -> Table:
     Rows without a file are kept here: `validate` rejects them.
 
     Raises:
-        DatasetError: see `read_rows`; or two rows for one file, two columns of one name, or no row.
+        DatasetError: see `read_rows`; or two rows for one file, or no row.
     """
     records = read_rows(folder)
-    _check_columns(folder / METADATA_NAME)
     if not records:
         raise DatasetError(f"{folder} lists no picture: run python -m scraper harvest first")
     rows = pd.DataFrame(records, dtype=str)
@@ -106,11 +104,3 @@ def read_table(folder: Path) -> Table:
         raise DatasetError(f"{folder}/metadata.csv has two rows for {twice.iloc[0]}; keep one")
     rows.loc[rows["status"] == "", "status"] = KEPT
     return Table(folder, rows.set_index("file_name"))
-
-
-def _check_columns(metadata: Path) -> None:
-    """A row as a dictionary has one value a name: saving would lose the others."""
-    with metadata.open(encoding="utf-8-sig", newline="") as file:
-        names = next(csv.reader(file), [])
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise DatasetError(f"{metadata} has two columns {twice[0]!r}; rename or remove one")

@@ -94,7 +94,8 @@ def read_rows(folder: Path) -> list[dict[str, str]]:
 
     Raises:
         DatasetError: no folder, no `metadata.csv`, not UTF-8 or not CSV, a required column
-            missing, a row of another length, without category, or with a name outside the folder.
+            missing or any column twice, a row of another length, without category, or with a name
+            outside the folder.
     """
     return [row for _, row in _numbered_rows(folder)]
 
@@ -108,10 +109,13 @@ def _numbered_rows(folder: Path) -> list[tuple[int, dict[str, str]]]:
         with metadata.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             rows = [(reader.line_num, row) for row in reader]
+            names = list(reader.fieldnames or ())
     except UnicodeDecodeError as error:
         raise DatasetError(f"{metadata} is not UTF-8 ({error}); save it as UTF-8 CSV") from error
     except csv.Error as error:
         raise DatasetError(f"{metadata} is not CSV: {error}") from error
+    if twice := [name for name in names if names.count(name) > 1]:  # a row would keep one of both
+        raise DatasetError(f"{metadata} has two columns {twice[0]!r}; rename or remove one")
     if missing := [name for name in REQUIRED_COLUMNS if rows and name not in rows[0][1]]:
         raise DatasetError(f"{metadata} lacks the column(s) {', '.join(missing)}")
     for line, row in rows:

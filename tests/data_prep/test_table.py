@@ -69,12 +69,6 @@ def test_what_was_marked_is_saved(table: Table) -> None:
     assert marked(read_table(table.folder)) == marked(table)
 
 
-def test_two_columns_of_one_name_are_refused_before_one_is_lost(tmp_path: Path) -> None:
-    (tmp_path / "metadata.csv").write_text("file_name,category,mood,mood\na.jpg,zeus,calm,\n")
-    with pytest.raises(DatasetError, match="two columns 'mood'; rename or remove one"):
-        read_table(tmp_path)
-
-
 def test_a_dataset_without_rows_says_what_to_do(tmp_path: Path) -> None:
     write_rows(tmp_path, [])
     with pytest.raises(DatasetError, match="lists no picture"):

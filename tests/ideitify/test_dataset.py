@@ -131,6 +131,12 @@ def test_no_category(tmp_path: Path) -> None:
         read_dataset(tmp_path)
 
 
+def test_two_columns_of_one_name_are_refused_before_one_is_lost(tmp_path: Path) -> None:
+    (tmp_path / "metadata.csv").write_text("file_name,category,mood,mood\na.jpg,zeus,calm,\n")
+    with pytest.raises(DatasetError, match="two columns 'mood'; rename or remove one"):
+        read_dataset(tmp_path)
+
+
 @pytest.mark.parametrize("line", ["images/ganesha/a.jpg", "images/ganesha/a.jpg,x,kept,more"])
 def test_a_row_of_another_length(tmp_path: Path, line: str) -> None:
     """A file that was cut off in the middle must not pass as a smaller dataset."""
