@@ -34,8 +34,12 @@ def test_our_side_is_timed_for_a_few_batches_of_its_first_epoch(
     drawn_dataset: Path, tiny_backbone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = FitSettings(train_size=64, valid_size=64, batch_size=4, valid_share=0.25)
-    monkeypatch.setattr(benchmarks.training, "FitSettings", lambda **changes: small)
+    asked: dict[str, float] = {}
+    monkeypatch.setattr(
+        benchmarks.training, "FitSettings", lambda **changes: asked.update(changes) or small
+    )
     monkeypatch.setattr(benchmarks.training, "CACHE_FOLDER", tmp_path)
     watch = Stopwatch(batches=2)
     assert benchmarks.training.ours(drawn_dataset, tiny_backbone, watch) > 0
     assert len(watch.ends) == 5, "two to warm up, and three ends of two batches"
+    assert asked["train_size"] == 224, "the seed recipe's crops"
