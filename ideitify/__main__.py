@@ -21,7 +21,7 @@ import typer
 
 from ideitify.bundle import BundleError, Estimate, Manifest, verify_bundle
 from ideitify.files import replacing
-from ideitify.knowledge import Entry, close_slugs, find_entry, has_entry, knowledge
+from ideitify.knowledge import Entry, close_slugs, entry_named, find_entry
 from ideitify.photo import PhotoError, open_photo
 from ideitify.settings import Settings, settings
 
@@ -108,8 +108,8 @@ def identify(
         recognizer = Recognizer.load(bundle, trust_pickle=trust_pickle, limits=_settings())
         records = identify_photos(recognizer, names, top, heatmaps)
         with _csv_writer(table, top) as write_row, _progress(len(names)) as advance:
-            for record in records:
-                _print_record(record, as_json)
+            for record, answer in records:
+                _print_record(record, answer, as_json)
                 write_row(record)
                 failed += "error" in record
                 advance()
@@ -123,19 +123,23 @@ def identify(
 
 
 @app.command()
-def deity(slug: Annotated[str, typer.Argument(help="For example ganesha.")]) -> None:
+def deity(
+    name: Annotated[str, typer.Argument(help="A name in any script, for example ganesha.")],
+) -> None:
     """Tell about a deity.
 
     \b
-    Example:
+    Examples:
       python -m ideitify deity ganesha
+      python -m ideitify deity गणेश
     """
     _let_any_name_be_printed()
-    if not has_entry(slug):
-        close = close_slugs(slug)
+    entry = entry_named(name)
+    if entry is None:
+        close = close_slugs(name)
         advice = f"did you mean {' or '.join(close)}?" if close else "knowledge/ lists them all"
-        _refuse(f"there is no entry {slug!r}: {advice}")
-    print(describe_entry(find_entry(slug)))
+        _refuse(f"there is no entry {name!r}: {advice}")
+    print(describe_entry(entry))
 
 
 @app.command()
@@ -191,29 +195,35 @@ def _images_below(folder: str) -> Iterator[str]:
 
 def identify_photos(
     recognizer: Recognizer, names: Sequence[str], top: int, heatmaps: Path | None = None
-) -> Iterator[dict[str, Any]]:
-    """Answer photos in order, one record each, as `--json` prints them.
+) -> Iterator[tuple[dict[str, Any], Answer | None]]:
+    """Answer photos in order, one record each, as `--json` prints them, with its answer.
+
+    Where there is none, its record has an error. An answer may have more candidates than `top`:
+    those that a sentence needs.
 
     Raises:
         OSError: a heat map cannot be written.
     """
+    from ideitify.words import MOST_RIVALS
+
     photos = [_photo(name, recognizer.settings) for name in names]
-    answers = zip(names, photos, recognizer.recognize_many(photos, top), strict=True)
+    answers = recognizer.recognize_many(photos, max(top, MOST_RIVALS))
     used: set[str] = set()
-    for name, photo, answer in answers:
+    for name, photo, answer in zip(names, photos, answers, strict=True):
         if isinstance(answer, PhotoError):
-            yield {"file": name, "error": _why_not(name, answer)}
+            yield {"file": name, "error": _why_not(name, answer)}, None
             continue
         record = {"file": name, **answer.as_json()}
+        del record["candidates"][top:]
         if heatmaps:
             path = heatmaps / _heatmap_name(name, answer.candidates[0].deity, used)
             try:
                 _write_heatmap(path, recognizer, photo, answer)
             except PhotoError as error:  # the file was changed or removed since it was recognised
-                yield {"file": name, "error": str(error)}
+                yield {"file": name, "error": str(error)}, None
                 continue
             record["heatmap"] = str(path)
-        yield record
+        yield record, answer
 
 
 def _why_not(name: str, error: PhotoError) -> str:
@@ -225,9 +235,9 @@ def _why_not(name: str, error: PhotoError) -> str:
     return "There is no photo in this folder, by the endings of its files: name a photo itself."
 
 
-def _photo(name: str, limits: Settings) -> Path | bytes:
+def _photo(name: str, limits: Settings) -> str | bytes:
     if name != STDIN:
-        return Path(name)
+        return name
     return sys.stdin.buffer.read(limits.max_bytes + 1) if sys.stdin else b""
 
 
@@ -243,7 +253,7 @@ def _heatmap_name(name: str, deity: str, used: set[str]) -> str:
     raise AssertionError("there is always another number")
 
 
-def _write_heatmap(path: Path, recognizer: Recognizer, photo: Path | bytes, answer: Answer) -> None:
+def _write_heatmap(path: Path, recognizer: Recognizer, photo: str | bytes, answer: Answer) -> None:
     from ideitify.heatmap import PHOTO_SIDE, heat_map, heat_overlay
 
     image = open_photo(photo, side=PHOTO_SIDE, limits=recognizer.settings)
@@ -252,32 +262,27 @@ def _write_heatmap(path: Path, recognizer: Recognizer, photo: Path | bytes, answ
     overlay.save(path)
 
 
-def _print_record(record: dict[str, Any], as_json: bool) -> None:
+def _print_record(record: dict[str, Any], answer: Answer | None, as_json: bool) -> None:
     if as_json:
         print(json.dumps(record, ensure_ascii=False), flush=True)
-    elif "error" in record:
+    elif answer is None:
         print(f"{record['file']}: {record['error']}", file=sys.stderr)
     else:
-        print(describe_record(record))
+        print(f"{record['file']}: {describe_answer(answer, len(record['candidates']))}")
 
 
-def describe_record(record: dict[str, Any]) -> str:
-    """An answer in words: the verdict, then the candidates with their probabilities."""
-    from ideitify.circles import Broader
+def describe_answer(answer: Answer, top: int) -> str:
+    """An answer in words: a sentence, then what it rests on with the probabilities."""
+    from ideitify.words import headline
 
-    entries = knowledge()
-    names = [entries[candidate["deity"]].name for candidate in record["candidates"]]
-    words = {
-        "deity": f"This looks like {names[0]}.",
-        "unsure": f"Could be {' or '.join(names[:2])}.",
-        "no_deity": "I see no deity that I know here.",
-    }
-    lines = [f"{record['file']}: {words[record['verdict']]}"]
-    if circle := record.get("broader"):
-        lines.append(f"  {circle['probability']:6.1%}  {Broader(**circle).in_words()}")
-    for name, candidate in zip(names, record["candidates"], strict=True):
-        lines.append(f"  {candidate['probability']:6.1%}  {name} ({candidate['deity']})")
-    return "\n".join(lines)
+    circle, candidates = answer.broader, answer.candidates[:top]
+    shares = [
+        *([(circle.probability, circle.in_words())] if circle else []),
+        *((c.probability, f"{find_entry(c.deity).name} ({c.deity})") for c in candidates),
+        (answer.none_probability, "no deity that I know"),
+    ]
+    lines = [f"  {probability:6.1%}  {name}" for probability, name in shares]
+    return "\n".join([f"{headline(answer)}.", *lines])
 
 
 @contextmanager

@@ -15,10 +15,11 @@ sentence}`.
 from __future__ import annotations
 
 import asyncio
+import difflib
 import io
 import os
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any, NoReturn, TypeVar
@@ -37,6 +38,7 @@ from ideitify.knowledge import (
     close_slugs,
     has_entry,
     knowledge,
+    regions,
     search_entries,
     traditions,
 )
@@ -52,6 +54,7 @@ RECEIVE_SECONDS = 180.0  # for a whole photo: 20 MB take them at 1 Mbit/s
 FORM_BYTES = 64 * 1024  # what the rest of a form may take beside the photo
 FORM_FIELDS = 10
 MOST_CANDIDATES = 100
+MOST_NAMED = 5  # of the values that a parameter may have, where one is refused
 
 T = TypeVar("T")
 Hold = Callable[[int], None]
@@ -101,17 +104,16 @@ def _heatmap(photo: bytes, deity: str | None) -> bytes:
 
 
 async def list_deities(request: Request) -> Response:
-    """List entries, all or those that match `q` and `tradition`."""
+    """List entries, all or those that match `q`, `tradition` and `region`."""
     query = request.query_params.get("q", "")
-    tradition = request.query_params.get("tradition", "")
-    known = {name.casefold(): name for name in traditions()}
-    if tradition and tradition.casefold() not in known:
-        raise ApiError(
-            422, "unknown_tradition", f"There is no {tradition!r}: {', '.join(known.values())}."
-        )
-    found = search_entries(query) if query.strip() else list(knowledge().values())
-    if tradition:
-        found = [entry for entry in found if entry.tradition == known[tradition.casefold()]]
+    tradition = _one_of(request, "tradition", traditions())
+    region = _one_of(request, "region", regions())
+    found = [
+        entry
+        for entry in (search_entries(query) if query.strip() else knowledge().values())
+        if (tradition is None or entry.tradition == tradition)
+        and (region is None or region in entry.regions)
+    ]
     base = f"{request.scope.get('root_path', '')}/api/deities"
     return _json({"deities": [_summary(entry, base) for entry in found]})
 
@@ -230,6 +232,23 @@ def _integer(request: Request, name: str, default: int, most: int) -> int:
     return int(text)
 
 
+def _one_of(request: Request, name: str, known: Sequence[str]) -> str | None:
+    """A parameter as one of `known` spells it; None where it is not given."""
+    text = request.query_params.get(name)
+    if not text:
+        return None
+    spelt = {value.casefold(): value for value in known}
+    if text.casefold() not in spelt:
+        closest = difflib.get_close_matches(text, known, n=MOST_NAMED, cutoff=0)
+        raise ApiError(
+            422,
+            f"unknown_{name}",
+            f"There is no {name} {text!r}: the closest are {', '.join(closest)}; "
+            "/api/openapi.json lists them all.",
+        )
+    return spelt[text.casefold()]
+
+
 def _json(
     content: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:
@@ -336,6 +355,7 @@ def _failure(
 
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_NOWHERE = _Endpoint(**dict.fromkeys(_METHODS, nothing_here))
 
 routes: list[BaseRoute] = [
     Route("/api/identify", _Endpoint(POST=identify)),
@@ -344,5 +364,6 @@ routes: list[BaseRoute] = [
     Route("/api/deities/{slug}", _Endpoint(GET=show_deity)),
     Route("/api/health", _Endpoint(GET=tell_health)),
     Route("/api/openapi.json", _Endpoint(GET=describe_api)),
-    Route("/api/{rest:path}", _Endpoint(**dict.fromkeys(_METHODS, nothing_here))),
+    Route("/api", _NOWHERE),
+    Route("/api/{rest:path}", _NOWHERE),
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -46,12 +46,16 @@ class Broader:
     tradition: str
     probability: float
 
-    def in_words(self) -> str:
-        """ "a form of Vishnu", "a figure of ancient Greek religion (Olympian gods)"."""
+    def in_words(self, write: Callable[[str], str] = str) -> str:
+        """ "a form of Vishnu", "a figure of ancient Greek religion (Olympian gods)".
+
+        Args:
+            write: how the name is written, in the markup of whoever shows the words.
+        """
         if self.kind == "form":
-            return f"a form of {find_entry(self.name).name}"
-        tradition = mid_sentence(self.tradition)
-        return f"a figure of {tradition}" + (f" ({self.name})" if self.kind == "family" else "")
+            return f"a form of {write(find_entry(self.name).name)}"
+        family = f" ({self.name})" if self.kind == "family" else ""
+        return f"a figure of {write(mid_sentence(self.tradition) + family)}"
 
     def as_json(self) -> dict[str, Any]:
         """As the CLI and the HTTP API tell it."""

@@ -13,12 +13,12 @@ without it the map shows what speaks for this label rather than for "something i
 
 from __future__ import annotations
 
-import difflib
 from functools import cache
 
 import numpy as np
 from PIL import Image
 
+from ideitify.knowledge import close_slugs
 from ideitify.recognizer import Answer
 
 MAX_SIDE = 1280  # of an overlay, in pixels: sharp on a phone's screen, and drawn in some 20 ms
@@ -78,8 +78,13 @@ def heat_overlay(image: Image.Image, heat: np.ndarray, resize: str) -> Image.Ima
 
 def _index_of(deity: str, labels: tuple[str, ...]) -> int:
     if deity not in labels:
-        close = difflib.get_close_matches(deity, labels) or sorted(labels)
-        raise HeatMapError(f"the model does not know {deity!r}; it knows {', '.join(close)}")
+        close = [slug for slug in close_slugs(deity) if slug in labels]
+        advice = (
+            f"did you mean {' or '.join(close)}?"
+            if close
+            else "`python -m ideitify info` lists its labels, /api/deities every entry."
+        )
+        raise HeatMapError(f"The model does not know {deity!r}: {advice}")
     return labels.index(deity)
 
 

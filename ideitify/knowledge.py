@@ -185,6 +185,12 @@ def traditions(entries: Mapping[str, Entry] | None = None) -> list[str]:
     return sorted({tradition for tradition in known if tradition})
 
 
+def regions(entries: Mapping[str, Entry] | None = None) -> list[str]:
+    """The regions that entries name, sorted; an entry of a new one adds it."""
+    named = (knowledge() if entries is None else entries).values()
+    return sorted({region for entry in named for region in entry.regions})
+
+
 def find_entry(slug: str) -> Entry:
     """Return the entry of `slug`.
 
@@ -228,11 +234,30 @@ def search_entries(query: str, entries: Mapping[str, Entry] | None = None) -> li
     needle = fold(query.strip())
     ranked = []
     for entry in entries.values():
-        found = [name for name in map(fold, (entry.slug, *entry.all_names())) if needle in name]
+        found = [name for name in _folded_names(entry) if needle in name]
         if found:
             rank = 0 if needle in found else min(2 - name.startswith(needle) for name in found)
             ranked.append((rank, entry.name, entry))
     return [entry for *_, entry in sorted(ranked, key=lambda item: item[:2])]
+
+
+def entry_named(text: str, entries: Mapping[str, Entry] | None = None) -> Entry | None:
+    """The entry that `text` names, in any script, with or without accents.
+
+    Its slug or main name counts before what others are also known as ("Nataraja"); None where it
+    names nobody, or several ("Saturn").
+    """
+    entries = knowledge() if entries is None else entries
+    if text in entries:
+        return entries[text]
+    needle = fold(text.strip())
+    named = [entry for entry in entries.values() if needle in _folded_names(entry)]
+    mainly = [entry for entry in named if needle in {entry.slug, fold(entry.name)}]
+    return next((found[0] for found in (mainly, named) if len(found) == 1), None)
+
+
+def _folded_names(entry: Entry) -> list[str]:
+    return [fold(name) for name in (entry.slug, *entry.all_names())]
 
 
 def close_slugs(query: str) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from ideitify.knowledge import SLUG_PATTERN, Entry, traditions
+from ideitify.knowledge import SLUG_PATTERN, Entry, regions, traditions
 from ideitify.recognizer import Verdict
 
 _SLUG = {"type": "string", "pattern": SLUG_PATTERN, "examples": ["ganesha"]}
@@ -76,12 +76,14 @@ def _heatmap() -> dict[str, Any]:
 
 def _list_deities() -> dict[str, Any]:
     tradition = {"type": "string", "enum": traditions()}
+    region = {"type": "string", "enum": regions()}
     return {
         "operationId": "listDeities",
         "summary": "List the entries.",
         "parameters": [
             _query("q", "Part of any name in any script; accents do not matter.", _TEXT),
             _query("tradition", "Only of this tradition.", tradition),
+            _query("region", "Only of this region.", region),
         ],
         "responses": _responses("The entries that match.", _json("Deities"), 422),
     }

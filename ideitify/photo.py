@@ -49,6 +49,11 @@ _one_at_a_time = threading.Lock()
 _REFUSALS: dict[str, tuple[int, str]] = {
     "empty": (400, "The file is empty: choose the photo again."),
     "missing": (404, "There is no file {}: check its name."),
+    "no_name": (400, "The name of the photo is empty: name a file."),
+    "address": (
+        400,
+        "Addresses are not fetched here: download the picture, or paste the address in the app.",
+    ),
     "not_a_file": (400, "{} is not a file: name the photo itself."),
     "unreadable": (400, "The file cannot be opened ({}): check that you may read it."),
     "too_large": (413, "The file is larger than {:.3g} MB: send a smaller photo."),
@@ -82,6 +87,8 @@ _SIGNATURES = {
     "svg": rb"(?i:(\xef\xbb\xbf)?\s*<(.*?<)?svg\b)",
 }
 _SIGNATURE_BYTES = 4096
+
+_ADDRESS = re.compile("[a-z][a-z0-9+.-]+:/", re.IGNORECASE)  # one letter would be a drive's
 
 _EIGHT_BITS = {"L", "RGB", "CMYK"}  # modes that are taken as they are
 
@@ -134,6 +141,7 @@ def open_photo(
 
     Raises:
         PhotoError: the photo is refused; see its message and `reason`.
+        TypeError: `source` is none of these.
     """
     limits = limits or settings()
     opened = source if isinstance(source, Image.Image) else _read(source, limits.max_bytes)
@@ -170,11 +178,16 @@ def _picture(source: bytes | Image.Image, side: int | None, limits: Settings) ->
 def _read(source: str | Path | Bytes | BinaryIO, max_bytes: int) -> bytes:
     """Return the whole content, having read no more than `max_bytes` and one byte of it."""
     if isinstance(source, (str, Path)):
+        if source == "":
+            raise PhotoError("no_name")
         return _read_file(Path(source), max_bytes)
     if isinstance(source, (bytes, bytearray, memoryview)):
         content = bytes(source)
-    else:
+    elif hasattr(source, "read") and not isinstance(source, io.TextIOBase):
         content = _read_stream(source, max_bytes)
+    else:
+        kind = type(source).__name__
+        raise TypeError(f"a photo is a path, bytes, a binary file or a PIL image, not {kind}")
     if not content:
         raise PhotoError("empty")
     if len(content) > max_bytes:
@@ -185,7 +198,7 @@ def _read(source: str | Path | Bytes | BinaryIO, max_bytes: int) -> bytes:
 def _read_file(path: Path, max_bytes: int) -> bytes:
     try:
         if not path.exists():
-            raise PhotoError("missing", path)
+            raise PhotoError("address" if _ADDRESS.match(path.as_posix()) else "missing", path)
         if not path.is_file():  # before opening: opening a named pipe would wait for its writer
             raise PhotoError("not_a_file", path)
         with path.open("rb") as file:

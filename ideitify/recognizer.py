@@ -151,7 +151,10 @@ class Recognizer:
 
         Raises:
             PhotoError: the photo cannot be read; the message is for its user.
+            TypeError: `photo` is none of these.
+            ValueError: `top` is less than 1.
         """
+        _check_top(top)
         started = perf_counter()
         logits, embedding, maps = self._run(self._prepare(photo))
         probabilities = softmax(logits / self.manifest.temperature)
@@ -165,8 +168,17 @@ class Recognizer:
 
         Several photos are in work at once, each on its own: the model takes as long for a batch as
         for the same photos one by one, and so decoding and recognising never wait for each other.
-        """
 
+        Raises:
+            TypeError: `photos` is a photo itself, or holds what is none.
+            ValueError: `top` is less than 1.
+        """
+        if isinstance(photos, (str, Path, Bytes, Image.Image)) or hasattr(photos, "read"):
+            raise TypeError("recognize_many takes a list of photos: give it [photo]")
+        _check_top(top)
+        return self._recognize_many(photos, top)
+
+    def _recognize_many(self, photos: Iterable[Photo], top: int) -> Iterator[Answer | PhotoError]:
         def work(photo: Photo) -> Answer | PhotoError:
             try:
                 return self.recognize(photo, top)
@@ -242,6 +254,11 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities along the last axis."""
     exponents = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return exponents / exponents.sum(axis=-1, keepdims=True)
+
+
+def _check_top(top: int) -> None:
+    if top < 1:
+        raise ValueError(f"top must be 1 or more, not {top}")
 
 
 def _check_labels(labels: Sequence[str]) -> None:

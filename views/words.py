@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from ideitify import Answer, Candidate, Entry, Verdict, find_entry
+from ideitify import words as core
 from ideitify.bundle import Manifest
 from ideitify.dataset import NONE_CATEGORY
 from ideitify.knowledge import fold
-
-RIVAL_SHARE = 0.5  # a candidate this likely, relative to the first, is named beside it
-MOST_RIVALS = 3
+from ideitify.words import RIVAL_SHARE, leans_to_nobody, rivals
 
 ASPECTS = {
     "attributes": "Signs and symbols",
@@ -73,50 +72,9 @@ def percent(share: float) -> str:
     return f"{share:.0%}".replace("%", " %")
 
 
-def named(entry: Entry) -> str:
-    """How a sentence names the entry, as Markdown: a group is never passed off as a person."""
-    name = f"**{plain(entry.name)}**"
-    if entry.kind != "group":
-        return name
-    if entry.name.endswith("s"):
-        return f"one of the {name}"
-    return f"{'an' if entry.name[0] in 'AEIOU' else 'a'} {name}"
-
-
-def rivals(answer: Answer) -> list[Candidate]:
-    """The candidates that an unsure answer names: the first and those not far behind."""
-    first = answer.candidates[0]
-    near = [c for c in answer.candidates if c.probability >= RIVAL_SHARE * first.probability]
-    return near[:MOST_RIVALS]
-
-
-def leans_to_nobody(answer: Answer) -> bool:
-    """Whether nobody is likelier than the first candidate."""
-    return answer.none_probability > answer.candidates[0].probability
-
-
 def headline(answer: Answer) -> str:
-    """The answer in one sentence, as Markdown."""
-    first = find_entry(answer.candidates[0].deity)
-    match answer.verdict:
-        case Verdict.DEITY:
-            return f"This looks like {named(first)}"
-        case Verdict.NO_DEITY:
-            return "I see no deity that I know here"
-        case Verdict.UNSURE:
-            if answer.broader:
-                kind, name = answer.broader.in_words().split(" of ", 1)
-                return f"This looks like {kind} of **{plain(name)}**"
-            if leans_to_nobody(answer):
-                return f"Perhaps nobody that I know, or {named(first)}"
-            names = [named(find_entry(candidate.deity)) for candidate in rivals(answer)]
-            return f"Could be {either(names)}" if len(names) > 1 else f"Perhaps {names[0]}"
-
-
-def either(names: Iterable[str]) -> str:
-    """ "A", "A or B", "A, B or C"."""
-    *others, last = names
-    return f"{', '.join(others)} or {last}" if others else last
+    """The answer in one sentence, as Markdown, its names in bold."""
+    return core.headline(answer, lambda name: f"**{plain(name)}**")
 
 
 def from_few_pictures(answer: Answer, prototypes: Collection[str]) -> str | None:

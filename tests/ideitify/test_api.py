@@ -195,6 +195,7 @@ def test_the_heat_map_of_the_first_candidate(api: Server) -> None:
 def test_the_heat_map_of_a_deity_that_the_model_does_not_know(api: Server) -> None:
     answer = api.post("/api/heatmap?deity=zeus", content=png(RED))
     assert failure(answer, 422) == "unknown_deity"
+    assert answer.json()["detail"].startswith("The model does not know 'zeus': ")
 
 
 @pytest.mark.parametrize(
@@ -360,7 +361,9 @@ def test_wrong_methods(api: Server, method: str, path: str, allowed: str) -> Non
     assert answer.headers["allow"] == allowed
 
 
-@pytest.mark.parametrize("path", ["/api/", "/api/nothing", "/api/deities/", "/api/deities/a/b"])
+@pytest.mark.parametrize(
+    "path", ["/api", "/api/", "/api/nothing", "/api/deities/", "/api/deities/a/b"]
+)
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_paths_that_lead_nowhere(api: Server, method: str, path: str) -> None:
     assert failure(api.request(method, path), 404) == "not_found"
@@ -392,6 +395,22 @@ def test_a_tradition_that_is_not_among_them(api: Server) -> None:
     answer = api.get("/api/deities?tradition=Pastafarianism")
     assert failure(answer, 422) == "unknown_tradition"
     assert "Hinduism" in answer.json()["detail"]
+
+
+def test_deities_of_a_region(api: Server) -> None:
+    found = api.get("/api/deities?region=nepal").json()["deities"]
+    assert {deity["slug"] for deity in found} == {
+        slug for slug, entry in knowledge().items() if "Nepal" in entry.regions
+    }
+    both = api.get("/api/deities?region=Nepal&tradition=Buddhism").json()["deities"]
+    assert both == [deity for deity in found if deity["tradition"] == "Buddhism"] != found
+
+
+def test_a_region_that_is_not_among_them(api: Server) -> None:
+    answer = api.get("/api/deities?region=Indai")
+    assert failure(answer, 422) == "unknown_region"
+    assert "There is no region 'Indai': the closest are India, " in answer.json()["detail"]
+    assert len(answer.content) < 300, "not all of them"
 
 
 def test_every_deity_can_be_read(api: Server) -> None:
@@ -428,7 +447,16 @@ def test_the_openapi_document_is_valid(api: Server) -> None:
 
 def test_the_openapi_document_names_every_path() -> None:
     served = {getattr(route, "path", "") for route in routes}
-    assert set(document()["paths"]) == served - {"/api/openapi.json", "/api/{rest:path}"}
+    nowhere = {"/api", "/api/{rest:path}"}
+    assert set(document()["paths"]) == served - nowhere - {"/api/openapi.json"}
+
+
+def test_the_openapi_document_names_what_deities_are_filtered_by() -> None:
+    parameters = document()["paths"]["/api/deities"]["get"]["parameters"]
+    schemas = {parameter["name"]: parameter["schema"] for parameter in parameters}
+    assert list(schemas) == ["q", "tradition", "region"]
+    assert "Hinduism" in schemas["tradition"]["enum"]
+    assert "Nepal" in schemas["region"]["enum"]
 
 
 @pytest.mark.parametrize("path", ["/api/health", "/api/deities", "/api/nothing"])

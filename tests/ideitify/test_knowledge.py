@@ -11,10 +11,12 @@ from ideitify.bundle import read_manifest
 from ideitify.knowledge import (
     KNOWLEDGE_FOLDER,
     close_slugs,
+    entry_named,
     fold,
     has_entry,
     load_entries,
     parse_entry,
+    regions,
 )
 from ideitify.settings import PROJECT_FOLDER
 
@@ -111,6 +113,47 @@ def test_marks_that_are_vowels_stay() -> None:
     assert fold("शिव") != fold("शव")
     assert fold("Śiva") == "siva"
     assert fold("Ἄρης") == fold("ΑΡΗΣ")
+
+
+@pytest.mark.parametrize(
+    ("text", "slug"),
+    [
+        ("ganesha", "ganesha"),
+        (" GANESHA ", "ganesha"),
+        ("गणेश", "ganesha"),
+        ("αφροδιτη", "aphrodite"),
+        ("Ganapati", "ganesha"),
+        ("Kali", "kaali"),
+        ("Nataraja", "nataraja"),  # which Shiva is also known as
+        ("Saturn", None),  # Kronos or Shani
+        ("Ganes", None),
+        ("", None),
+    ],
+)
+def test_the_entry_that_a_name_means(text: str, slug: str | None) -> None:
+    entry = entry_named(text)
+    assert (entry and entry.slug) == slug
+
+
+def test_a_slug_means_its_entry_whatever_others_are_named() -> None:
+    entries = {
+        slug: parse_entry(slug, GOOD.replace("Example", name))
+        for slug, name in {"ram": "Balarama", "rama": "Ram"}.items()
+    }
+    assert entry_named("ram", entries) is entries["ram"]
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_the_entry_is_meant_by_its_slug_and_its_name(slug: str) -> None:
+    assert entry_named(slug) is find_entry(slug)
+    assert entry_named(find_entry(slug).name) is find_entry(slug)
+
+
+def test_regions_are_those_of_the_entries() -> None:
+    india = GOOD.replace("kind: deity", "kind: deity\nregions: [Nepal, India]")
+    entries = {"a": parse_entry("a", india), "b": parse_entry("b", GOOD)}
+    assert regions(entries) == ["India", "Nepal"]
+    assert "India" in regions()
 
 
 def test_close_slugs_for_what_was_meant() -> None:

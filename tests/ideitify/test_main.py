@@ -133,6 +133,21 @@ def test_a_name_that_is_not_utf_8_comes_out_as_it_went_in(run_process, tmp_path:
     assert os.fsencode(record["file"]) == name
 
 
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("https://example.org/a.jpg", "Addresses are not fetched here: download the picture, or"),
+        ("", "The name of the photo is empty: "),
+    ],
+)
+def test_what_names_no_file_is_told_why(run, name: str, error: str) -> None:
+    done = run("identify", name, "--json")
+    assert done.returncode == 1
+    (record,) = records(done)
+    assert record["file"] == name
+    assert record["error"].startswith(error)
+
+
 def test_an_empty_folder_is_reported(run, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     done = run("identify", "empty", "--json")
@@ -158,6 +173,8 @@ def test_the_answer_in_words(run, tmp_path: Path) -> None:
     assert "red.png: This looks like Ganesha.\n  100.0%  Ganesha (ganesha)" in done.stdout
     assert "violet.png: Could be Ganesha or Krishna.\n   48.8%  " in done.stdout
     assert "grey.png: I see no deity that I know here.\n" in done.stdout
+    assert "shiva" not in done.stdout, "the third"
+    assert done.stdout.endswith("\n   71.1%  no deity that I know\n")
     assert done.stderr == "broken.png: The file is empty: choose the photo again.\n"
 
 
@@ -224,7 +241,7 @@ def test_the_heat_map_of_a_photo_with_a_very_long_name(run, tmp_path: Path) -> N
         (["info", "--bundle", "nowhere"], "there is no bundle folder nowhere"),
         (["deity"], "Missing argument"),
         (["deity", "ganehsa"], "there is no entry 'ganehsa': did you mean ganesha"),
-        (["deity", "गणेश"], "did you mean ganesha?"),
+        (["deity", "Saturn"], "there is no entry 'Saturn': did you mean kronos or shani?"),
         (["deity", "../README"], "there is no entry '../README'"),
         (["deity", "zzzzzz"], "knowledge/ lists them all"),
         (["surprise"], "No such command"),
@@ -257,6 +274,16 @@ def test_deity_tells_the_entry(run) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 88
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [("Kali", "Kali"), ("GANESHA", "Ganesha"), ("गणेश", "Ganesha"), ("Ganapati", "Ganesha")],
+)
+def test_deity_takes_a_name_too(run, text: str, name: str) -> None:
+    done = run("deity", text)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"{name}\n====")
+
+
 def test_info_tells_the_bundle(run, tiny_bundle: Path) -> None:
     done = run("info")
     assert done.returncode == 0
@@ -273,6 +300,30 @@ def test_info_tells_the_labels_known_from_few_pictures_apart(run, tmp_path: Path
     assert "1 of the labels, known from few pictures: shiva\n" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("colours", "sentence"),
+    [
+        ((VIOLET,), "Could be Ganesha or Krishna."),
+        ((RED, GREY), "Perhaps Ganesha."),
+        ((GREY,), "Perhaps nobody that I know, or "),
+    ],
+)
+@pytest.mark.parametrize("top", ["1", "5"])
+def test_an_unsure_answer_claims_no_more_than_it_knows(
+    run, tmp_path: Path, colours, sentence: str, top: str
+) -> None:
+    never = {"deity": 1.0, "none": 1.0, "operating_point": "test"}
+    write_bundle(tmp_path / "unsure", thresholds=never)
+    (tmp_path / "a.png").write_bytes(png(*colours))
+    arguments = ["identify", "a.png", "--bundle", "unsure", "--top", top]
+    first, *shares, nobody = run(*arguments).stdout.splitlines()
+    assert first.startswith(f"a.png: {sentence}")
+    assert len(shares) == min(int(top), 3)
+    assert nobody.endswith("%  no deity that I know")
+    (record,) = records(run(*arguments, "--json"))
+    assert len(record["candidates"]) == len(shares)
+
+
 UNSURE = {"deity": 0.6, "none": 0.5, "broader": 0.9, "operating_point": "test"}
 
 
@@ -280,7 +331,9 @@ def test_an_unsure_answer_names_its_circle(run, tmp_path: Path) -> None:
     write_bundle(tmp_path / "broader", thresholds=UNSURE)
     (tmp_path / "violet.png").write_bytes(png(VIOLET))
     arguments = ["identify", "violet.png", "--bundle", "broader"]
-    assert "a figure of Hinduism\n" in run(*arguments).stdout
+    said = run(*arguments).stdout.splitlines()
+    assert said[0] == "violet.png: This looks like a figure of Hinduism."
+    assert said[1].endswith("%  a figure of Hinduism")
     (record,) = records(run(*arguments, "--json", "--csv", "answers.csv"))
     assert record["broader"]["name"] == "Hinduism"
     with (tmp_path / "answers.csv").open(encoding="utf-8", newline="") as file:

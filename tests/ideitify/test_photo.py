@@ -629,15 +629,42 @@ def test_a_path_that_leads_to_no_file_is_refused(tmp_path: Path) -> None:
     assert refusal(pipe).reason == "not_a_file"
     assert refusal("x" * 5000).reason == "unreadable"
     assert refusal("nul\0.jpg").reason == "missing"
+    assert refusal("").reason == "no_name"
+    for address in ("https://example.org/a.jpg", "HTTP://x/a.jpg", Path("s3://bucket/a.jpg")):
+        assert refusal(address).reason == "address"
+    assert refusal("c:/photos/a.jpg").reason == "missing"
 
 
 def test_a_pil_image_without_pixels_is_refused() -> None:
     assert refusal(Image.new("RGB", (0, 5))).reason == "empty"
 
 
-def test_a_mistake_of_the_programmer_is_not_blamed_on_the_photo() -> None:
-    with pytest.raises(AttributeError):
-        open_photo(42, limits=LIMITS)
+def test_a_file_whose_path_looks_like_an_address_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("https:/x").mkdir(parents=True)
+    Path("https:/x/a.png").write_bytes(WHOLE["png"])
+    assert open_photo("https:/x/a.png", limits=LIMITS).size == (90, 60)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [None, 42, np.zeros((9, 9, 3), np.uint8), io.StringIO("text")],
+    ids=["None", "number", "array", "text file"],
+)
+def test_a_mistake_of_the_programmer_is_not_blamed_on_the_photo(source: object) -> None:
+    with pytest.raises(TypeError, match="a path, bytes, a binary file or a PIL image, not "):
+        open_photo(source, limits=LIMITS)
+
+
+def test_a_photo_opened_as_text_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(WHOLE["png"])
+    with (
+        (tmp_path / "a.png").open(encoding="utf-8") as file,
+        pytest.raises(TypeError, match="not TextIOWrapper"),
+    ):
+        open_photo(file, limits=LIMITS)
 
 
 def test_a_refusal_survives_the_way_between_processes() -> None:

@@ -86,6 +86,14 @@ def test_top_limits_the_candidates(recognizer: Recognizer) -> None:
     assert len(recognizer.recognize(picture(RED), top=50).candidates) == 3
 
 
+@pytest.mark.parametrize("top", [0, -1])
+def test_fewer_candidates_than_one_are_refused(recognizer: Recognizer, top: int) -> None:
+    with pytest.raises(ValueError, match=f"top must be 1 or more, not {top}"):
+        recognizer.recognize(picture(RED), top=top)
+    with pytest.raises(ValueError, match="top must be 1 or more"):
+        recognizer.recognize_many([picture(RED)], top=top)
+
+
 def test_an_answer_as_json(recognizer: Recognizer) -> None:
     answer = recognizer.recognize(picture(RED), top=1)
     assert answer.milliseconds > 0
@@ -142,6 +150,22 @@ def test_a_broken_photo_keeps_its_place_and_does_not_stop_the_others(tiny_bundle
 
 def test_no_photos_no_answers(recognizer: Recognizer) -> None:
     assert list(recognizer.recognize_many([])) == []
+
+
+@pytest.mark.parametrize(
+    "photo", ["photo.jpg", Path("photo.jpg"), png(RED), io.BytesIO(png(RED)), picture(RED)],
+    ids=["name", "path", "bytes", "file", "PIL image"],
+)  # fmt: skip
+def test_a_photo_is_not_taken_for_many(recognizer: Recognizer, photo) -> None:
+    with pytest.raises(TypeError, match="takes a list of photos"):
+        recognizer.recognize_many(photo)
+
+
+def test_what_is_no_photo_among_many_is_a_mistake_of_the_programmer(
+    recognizer: Recognizer,
+) -> None:
+    with pytest.raises(TypeError, match="not NoneType"):
+        list(recognizer.recognize_many([png(RED), None]))
 
 
 def test_photos_are_taken_from_the_source_as_they_are_needed(tiny_bundle: Path) -> None:

@@ -9,7 +9,6 @@ from views import words
 
 FORM = Broader("form", "vishnu", "Hinduism", 0.83)
 FAMILY = Broader("family", "Olympian gods", "Ancient Greek religion", 0.83)
-TRADITION = Broader("tradition", "Christianity", "Christianity", 0.83)
 
 
 def answer(
@@ -21,29 +20,11 @@ def answer(
     return Answer(verdict, listed, none, np.zeros(1), np.zeros((1, 1, 1)), ("none",), broader)
 
 
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        (answer(Verdict.DEITY, ganesha=0.9, shiva=0.1), "This looks like **Ganesha**"),
-        (answer(Verdict.DEITY, christian_saint=0.9), "This looks like a **Christian saint**"),
-        (answer(Verdict.DEITY, angel=0.9), "This looks like an **Angel**"),
-        (answer(Verdict.DEITY, theerthankaras=0.9), "This looks like one of the **Tirthankaras**"),
-        (answer(Verdict.UNSURE, vishnu=0.4, krishna=0.3, rama=0.1),
-         "Could be **Vishnu** or **Krishna**"),
-        (answer(Verdict.UNSURE, vishnu=0.3, krishna=0.3, rama=0.2, zeus=0.2),
-         "Could be **Vishnu**, **Krishna** or **Rama**"),
-        (answer(Verdict.UNSURE, vishnu=0.4, krishna=0.1), "Perhaps **Vishnu**"),
-        (answer(Verdict.UNSURE, none=0.7, vishnu=0.1, krishna=0.1),
-         "Perhaps nobody that I know, or **Vishnu**"),
-        (answer(Verdict.UNSURE, broader=FORM, rama=0.4), "This looks like a form of **Vishnu**"),
-        (answer(Verdict.UNSURE, broader=FAMILY, hera=0.4),
-         r"This looks like a figure of **ancient Greek religion \(Olympian gods\)**"),
-        (answer(Verdict.UNSURE, broader=TRADITION, angel=0.4),
-         "This looks like a figure of **Christianity**"),
-        (answer(Verdict.NO_DEITY, none=0.9, vishnu=0.1), "I see no deity that I know here"),
-    ],
-)  # fmt: skip
-def test_the_answer_comes_in_words(given: Answer, expected: str) -> None:
+def test_the_headline_has_its_names_in_bold_as_they_are() -> None:
+    given = answer(Verdict.UNSURE, vishnu=0.4, krishna=0.3)
+    assert words.headline(given) == "Could be **Vishnu** or **Krishna**"
+    given = answer(Verdict.UNSURE, broader=FAMILY, hera=0.4)
+    expected = r"This looks like a figure of **ancient Greek religion \(Olympian gods\)**"
     assert words.headline(given) == expected
 
 

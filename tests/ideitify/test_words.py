@@ -1,0 +1,61 @@
+"""A sentence names whom the photo may show, no more surely than the answer does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ideitify import Answer, Candidate, Verdict
+from ideitify.circles import Broader
+from ideitify.words import headline
+
+FORM = Broader("form", "vishnu", "Hinduism", 0.83)
+FAMILY = Broader("family", "Olympian gods", "Ancient Greek religion", 0.83)
+TRADITION = Broader("tradition", "Christianity", "Christianity", 0.83)
+
+
+def answer(
+    verdict: Verdict, none: float = 0.01, broader: Broader | None = None, **candidates: float
+) -> Answer:
+    listed = [
+        Candidate(slug.replace("_", "-"), probability) for slug, probability in candidates.items()
+    ]
+    return Answer(verdict, listed, none, np.zeros(1), np.zeros((1, 1, 1)), ("none",), broader)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (answer(Verdict.DEITY, ganesha=0.9, shiva=0.1), "This looks like Ganesha"),
+        (answer(Verdict.DEITY, christian_saint=0.9), "This looks like a Christian saint"),
+        (answer(Verdict.DEITY, angel=0.9), "This looks like an Angel"),
+        (answer(Verdict.DEITY, theerthankaras=0.9), "This looks like one of the Tirthankaras"),
+        (answer(Verdict.UNSURE, vishnu=0.4, krishna=0.3, rama=0.1),
+         "Could be Vishnu or Krishna"),
+        (answer(Verdict.UNSURE, vishnu=0.3, krishna=0.3, rama=0.2, zeus=0.2),
+         "Could be Vishnu, Krishna or Rama"),
+        (answer(Verdict.UNSURE, vishnu=0.4, krishna=0.1), "Perhaps Vishnu"),
+        (answer(Verdict.UNSURE, none=0.7, vishnu=0.1, krishna=0.1),
+         "Perhaps nobody that I know, or Vishnu"),
+        (answer(Verdict.UNSURE, broader=FORM, rama=0.4), "This looks like a form of Vishnu"),
+        (answer(Verdict.UNSURE, broader=FAMILY, hera=0.4),
+         "This looks like a figure of ancient Greek religion (Olympian gods)"),
+        (answer(Verdict.UNSURE, broader=TRADITION, angel=0.4),
+         "This looks like a figure of Christianity"),
+        (answer(Verdict.NO_DEITY, none=0.9, vishnu=0.1), "I see no deity that I know here"),
+    ],
+)  # fmt: skip
+def test_the_answer_in_a_sentence(given: Answer, expected: str) -> None:
+    assert headline(given) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (answer(Verdict.DEITY, christian_saint=0.9), "This looks like a <Christian saint>"),
+        (answer(Verdict.UNSURE, vishnu=0.4, krishna=0.3), "Could be <Vishnu> or <Krishna>"),
+        (answer(Verdict.UNSURE, broader=FORM, rama=0.4), "This looks like a form of <Vishnu>"),
+    ],
+)
+def test_names_are_written_as_their_reader_needs_them(given: Answer, expected: str) -> None:
+    assert headline(given, lambda name: f"<{name}>") == expected
