@@ -22,7 +22,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 PROJECT = Path(__file__).parents[1]
-PHONE, DESKTOP = (390, 844), (1280, 900)
+PHONE, SIDEWAYS, DESKTOP = (390, 844), (844, 390), (1280, 900)
 _REDRAWN = (NoSuchElementException, StaleElementReferenceException)
 PATIENCE = 40.0  # seconds, for a busy machine
 ANDROID = (
@@ -103,7 +103,7 @@ class Browser:
 
     def look(self, size: tuple[int, int] = DESKTOP, scheme: str = "light") -> None:
         """Take the screen's size and the system's colour scheme; a phone has touch, too."""
-        phone = size == PHONE
+        phone = size in {PHONE, SIDEWAYS}
         width, height = size
         self._devtools(
             "Emulation.setDeviceMetricsOverride",

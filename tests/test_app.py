@@ -14,7 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from ideitify import Recognizer
-from tests.browser import DESKTOP, PHONE, PROJECT, Browser, chromium, serve
+from tests.browser import DESKTOP, PHONE, PROJECT, SIDEWAYS, Browser, chromium, serve
 from tests.tiny import BLUE, GREY, RED, VIOLET, picture
 from views import words
 
@@ -70,6 +70,17 @@ def shares(browser: Browser) -> dict[str, str]:
     """The bars of the candidates: name and share."""
     rows = [row.text.split("\n") for row in browser.find_all("[class*='st-key-bar-']")]
     return dict(rows)
+
+
+def heading(browser: Browser, text: str) -> None:
+    """Wait until the page with this heading stands."""
+    browser.wait(lambda: browser.find("h1").text == text)
+    browser.settle()
+
+
+def scrolled(browser: Browser) -> float:
+    """How many pixels of the page are above the screen."""
+    return browser.run("return document.querySelector('[data-testid=stMain]').scrollTop")
 
 
 def test_a_snap_is_answered(browser: Browser, site: str) -> None:
@@ -161,6 +172,110 @@ def test_a_card_leads_to_its_page(browser: Browser, site: str) -> None:
     browser.find("[class*='st-key-card-shiva'] .domain")
     browser.find("[class*='st-key-card-shiva'] a").click()
     assert browser.wait(lambda: browser.find("h1").text == "Shiva")
+
+
+def test_a_card_opens_its_entry_at_the_top_and_back_leads_to_the_card(
+    browser: Browser, site: str
+) -> None:
+    browser.open(f"{site}/explore")
+    card = browser.find("[class*='st-key-card-'] a", "Bastet")
+    browser.run("arguments[0].scrollIntoView({block: 'center'})", card)
+    read_to = scrolled(browser)
+    assert read_to > 0
+    card.click()
+    heading(browser, "Bastet")
+    assert browser.driver.current_url == f"{site}/explore?deity=bastet"
+    assert browser.driver.title == "Bastet · Ideitify"
+    assert scrolled(browser) == 0
+    browser.driver.back()
+    heading(browser, "Explore")
+    assert browser.driver.current_url == f"{site}/explore"
+    assert browser.driver.title == "Explore · Ideitify"
+    assert browser.wait(lambda: abs(scrolled(browser) - read_to) < 100)
+
+
+def test_a_link_between_entries_and_the_way_to_all_of_them_are_in_the_address(
+    chrome: Browser, site: str
+) -> None:
+    chrome.look(PHONE)
+    chrome.open(f"{site}/explore?deity=krishna")
+    chrome.find(".st-key-alike-rama a").send_keys(Keys.ENTER)
+    heading(chrome, "Rama")
+    assert chrome.driver.current_url == f"{site}/explore?deity=rama"
+    assert scrolled(chrome) == 0
+    chrome.driver.refresh()
+    heading(chrome, "Rama")
+    chrome.find("a", "All entries").click()
+    heading(chrome, "Explore")
+    assert chrome.driver.current_url == f"{site}/explore"
+    for name in ("Rama", "Krishna"):
+        chrome.driver.back()
+        heading(chrome, name)
+
+
+def test_a_short_address_leads_to_its_entry_and_does_not_catch_who_goes_back(
+    chrome: Browser, site: str
+) -> None:
+    chrome.open(f"{site}/about")
+    chrome.open(f"{site}/?deity=ganesha")
+    heading(chrome, "Ganesha")
+    assert chrome.driver.current_url == f"{site}/explore?deity=ganesha"
+    chrome.driver.back()
+    heading(chrome, "About Ideitify")
+
+
+def test_back_leads_from_an_answer_to_the_question_and_forward_to_the_answer(
+    browser: Browser, site: str, photo
+) -> None:
+    browser.open(site)
+    browser.upload(photo(RED))
+    heading(browser, "This looks like Ganesha")
+    assert browser.driver.title == "This looks like Ganesha · Ideitify"
+    browser.driver.back()
+    heading(browser, "Who is this?")
+    assert browser.driver.title == "Snap · Ideitify"
+    browser.driver.forward()
+    heading(browser, "This looks like Ganesha")
+    browser.driver.back()
+    heading(browser, "Who is this?")
+    browser.upload(photo(BLUE))
+    heading(browser, "This looks like Krishna")
+    browser.driver.refresh()  # nothing is stored
+    heading(browser, "Who is this?")
+
+
+def test_a_photo_too_large_is_refused_with_its_reason_alone(
+    browser: Browser, site: str, tmp_path: Path
+) -> None:
+    words_only, large = tmp_path / "words.jpg", tmp_path / "large.jpg"
+    words_only.write_text("just words")
+    with large.open("wb") as file:
+        file.truncate(21 * 2**20)
+    browser.open(site)
+    browser.upload(words_only)
+    browser.find("[data-testid=stAlert]", "not an image")
+    browser.settle()
+    browser.upload(large)
+    reason = browser.find(".stFileChip [role=alert]", "must be 20.0MB or smaller")
+    assert reason.rect["height"] > 10
+    assert not browser.find_all("[data-testid=stAlert]")
+    assert browser.overflow() <= 0
+    browser.upload(words_only)
+    assert browser.find("[data-testid=stAlert]", "not an image")
+
+
+def test_a_phone_held_sideways_has_the_shutter_in_sight(chrome: Browser, site: str) -> None:
+    chrome.look(SIDEWAYS)
+    chrome.open(site)
+    shutter = chrome.wait(lambda: chrome.find_all("button:enabled", "Take Photo"))[0]
+    assert shutter.rect["y"] + shutter.rect["height"] <= SIDEWAYS[1]
+    assert chrome.find("[data-testid=stCameraInput] video").rect["height"] > 100
+
+
+def test_the_current_tab_is_told_to_screen_readers(chrome: Browser, site: str) -> None:
+    chrome.open(f"{site}/about")
+    names = [tab.accessible_name for tab in chrome.find_all(".st-key-tabs a")]
+    assert names == ["Snap", "Explore", "About (this page)"]
 
 
 def test_a_denied_camera_leaves_a_hint(chrome: Browser, site: str) -> None:

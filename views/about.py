@@ -35,7 +35,8 @@ def show_model(manifest: Manifest) -> None:
     )
     for picture_set, metrics in manifest.metrics.items():
         st.html(f'<h3 class="small">{escape(words.figure_name(picture_set))}</h3>')
-        show_estimates({words.figure_name(key): value for key, value in metrics.items()}, "Figure")
+        in_order = [key for key in dict.fromkeys([*words.FIGURES, *metrics]) if key in metrics]
+        show_estimates({words.figure_name(key): metrics[key] for key in in_order}, "Figure")
     if manifest.per_class:
         with st.expander("Each deity: how many of its pictures are named rightly"):
             by_name = sorted(manifest.per_class.items(), key=lambda item: -item[1].value)

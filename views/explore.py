@@ -9,16 +9,20 @@ from html import escape
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from ideitify import BundleError, Entry, KnowledgeError, find_entry, knowledge, search_entries
+from ideitify import BundleError, Entry, find_entry, knowledge, search_entries
 from ideitify.circles import mid_sentence
-from ideitify.knowledge import close_slugs
+from ideitify.knowledge import close_slugs, entry_named
 from views import parts, words
 
 SHOWN_OF_EACH = 6  # entries of a tradition before one asks for all
 
+# Streamlit goes to the top of another page, but not after a link within this one.
+TO_THE_TOP = "document.querySelector('[data-testid=stMain]').scrollTo(0, 0);"
+
 
 def browse() -> None:
-    """All entries as cards, searched and filtered."""
+    """All entries as cards, searched and filtered; back from an entry, at its card."""
+    scroll = st.empty()
     everyone = [entry for entry in knowledge().values() if entry.kind != "none"]
     st.title("Explore", anchor=False)
     query = st.text_input(
@@ -46,6 +50,10 @@ def browse() -> None:
         show_cards(found, "found", with_tradition=True)
     else:
         show_traditions(everyone)
+    if read := st.session_state.pop("read", None):
+        card = f"document.getElementsByClassName('st-key-card-{read}')[0]"
+        to_its_card = f"{TO_THE_TOP} {card}?.scrollIntoView({{block: 'center'}})"
+        scroll.html(f"<script>{to_its_card}</script>", unsafe_allow_javascript=True)
 
 
 def _choose(
@@ -96,6 +104,9 @@ def show_cards(entries: Sequence[Entry], name: str, *, with_tradition: bool) -> 
 
 def show(entry: Entry) -> None:
     """The page of one entry, with every field."""
+    st.set_page_config(page_title=f"{entry.name} · Ideitify")
+    st.session_state.read = entry.slug
+    st.html(f"<script>/* {entry.slug} */{TO_THE_TOP}</script>", unsafe_allow_javascript=True)
     st.page_link("explore.py", label="All entries", icon=":material/arrow_back:")
     st.title(words.plain(entry.name), anchor=False)
     parts.show_names(entry, most=None)
@@ -153,12 +164,11 @@ def show_relations(entry: Entry) -> None:
 slug = st.query_params.get("deity")
 if slug is None:
     browse()
+elif entry := entry_named(slug):
+    show(entry)
 else:
-    try:
-        show(find_entry(slug))
-    except KnowledgeError:
-        st.title("Not in the collection", anchor=False)
-        st.warning(f"There is no entry “{words.plain(slug)}”. The link may be old or mistyped.")
-        for close in close_slugs(slug):
-            parts.link_to(find_entry(close))
-        st.page_link("explore.py", label="All entries", icon=":material/arrow_back:")
+    st.title("Not in the collection", anchor=False)
+    st.warning(f"There is no entry “{words.plain(slug)}”. The link may be old or mistyped.")
+    for close in close_slugs(slug):
+        parts.link_to(find_entry(close))
+    st.page_link("explore.py", label="All entries", icon=":material/arrow_back:")

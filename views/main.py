@@ -1,6 +1,7 @@
 """The frame around every page: title, style, navigation."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 import streamlit as st
 
@@ -26,7 +27,14 @@ st.set_page_config(page_title=f"{page.title} · Ideitify", page_icon=HERE / "mar
 st.html(HERE / "style.css")
 
 if page.title == "Snap" and (slug := st.query_params.get("deity")):  # `/?deity=ganesha`
-    st.switch_page("explore.py", query_params={"deity": slug})
+    # `st.switch_page` would leave this address behind it, and Back would lead here and on again.
+    entry = f"explore?deity={quote(slug, safe='')}"
+    st.html(f"<script>location.replace('{entry}')</script>", unsafe_allow_javascript=True)
+    st.stop()
+
+# Streamlit writes the address when the page changes, but not after a link within a page.
+st.query_params.update()
+answer = {"Snap": {"answer": ""}} if "snap" in st.session_state else {}
 
 with st.container(key="masthead", horizontal=True, vertical_alignment="center"):
     st.html('<span class="brand">Ideitify</span>', width="content")
@@ -35,6 +43,6 @@ with st.container(key="masthead", horizontal=True, vertical_alignment="center"):
             for each, icon in icons.items():
                 place = "here" if each == page else each.url_path or "home"
                 with st.container(key=f"tab-{place}", width="content"):
-                    st.page_link(each, icon=icon)
+                    st.page_link(each, icon=icon, query_params=answer.get(each.title))
 
 page.run()

@@ -12,6 +12,7 @@ from PIL import Image
 from ideitify import Answer, BundleError, PhotoError, Recognizer, Verdict, find_entry, open_photo
 from ideitify.fetch import FetchError, fetch_photo
 from ideitify.heatmap import heat_map, heat_overlay
+from ideitify.words import headline
 from views import parts, words
 
 SHOWN_SIDE = 512  # enough for a sharp picture in its column
@@ -53,9 +54,11 @@ def ask() -> None:
         recognizer = parts.load_recognizer()  # also while the first photo is still being taken
         if data is not None:
             st.session_state.snap = recognise(recognizer, data)
+            st.query_params["answer"] = ""  # an address of its own, so that Back leads here
             st.rerun()
     except (PhotoError, FetchError) as error:
-        st.error(words.plain(str(error)), icon=":material/broken_image:")
+        with st.container(key="refused"):
+            st.error(words.plain(str(error)), icon=":material/broken_image:")
     except BundleError as error:
         parts.show_bundle_error(error)
     st.html('<p class="quiet">Your photo is looked at and forgotten: nothing is stored.</p>')
@@ -113,13 +116,15 @@ def show(snap: Snap) -> None:
     """The answer: in words, in figures, then what there is to know."""
     answer = snap.answer
     first = find_entry(answer.candidates[0].deity)
+    st.set_page_config(page_title=f"{headline(answer)} · Ideitify")
     st.title(words.headline(answer), anchor=False)
     if answer.verdict is Verdict.DEITY:
         parts.show_names(first)
     said = words.confidence(answer)
     if few := words.from_few_pictures(answer, parts.load_recognizer().manifest.prototypes):
         said += f" {few}"
-    st.html(f'<p class="lead" role="status">{escape(said)}</p>')
+    heard = f'<span class="heard">{escape(headline(answer))}.</span>'
+    st.html(f'<p class="lead" role="status">{heard} {escape(said)}</p>')
     left, right = st.columns(2, gap="medium")
     with left:
         show_photo(snap)
@@ -136,7 +141,7 @@ def show(snap: Snap) -> None:
             advise()
     with st.container(key="again"):
         if st.button("New photo", type="primary", icon=":material/photo_camera:", width="stretch"):
-            del st.session_state.snap
+            del st.session_state.snap, st.query_params["answer"]
             st.rerun()
 
 
@@ -229,7 +234,7 @@ def advise() -> None:
     st.page_link("explore.py", label="All entries", icon=":material/menu_book:")
 
 
-if "snap" in st.session_state:
+if "snap" in st.session_state and "answer" in st.query_params:
     show(st.session_state.snap)
 else:
     ask()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,6 +23,24 @@ def test_the_measured_figures_come_with_interval_and_sample(app: AppTest) -> Non
     ):  # fmt: skip
         assert fact in said
     assert not app.exception
+
+
+def test_figures_that_belong_together_stand_together(
+    app: AppTest, restart: Callable[..., None], tmp_path: Path
+) -> None:
+    keys = [
+        "some_new_figure", "expected_calibration_error_if_perfect", "expected_calibration_error",
+        "accuracy",
+    ]  # fmt: skip
+    estimate = {"value": 0.9, "low": 0.8, "high": 0.95, "pictures": 100}
+    metrics = {"validation": dict.fromkeys(keys, estimate)}
+    restart(bundle=write_bundle(tmp_path / "bundle", metrics=metrics))
+    app.run().switch_page("about.py").run()
+    rows = re.findall('<th scope="row">(.*?)</th>', text_of(app))
+    assert rows[:4] == [
+        "Right at the first guess", "Gap between stated and true confidence",
+        "The same gap, if confidence were perfect", "Some new figure",
+    ]  # fmt: skip
 
 
 def test_without_a_model_the_rest_of_the_page_stands(

@@ -84,6 +84,13 @@ def test_each_entry_has_a_page_with_every_field(app: AppTest, slug: str) -> None
         assert find_entry(linked).name in "".join(cards(app)).replace("\\", "")
 
 
+@pytest.mark.parametrize("name", ["Ganesha", "गणेश"])
+def test_a_link_may_have_a_name_instead_of_the_slug(app: AppTest, name: str) -> None:
+    app.query_params["deity"] = name
+    app.switch_page("explore.py").run()
+    assert app.title[0].value == "Ganesha"
+
+
 @pytest.mark.parametrize("slug", ["nobody", "../secrets", "<b>x</b>", ""])
 def test_an_unknown_link_is_told_clearly(app: AppTest, slug: str) -> None:
     app.query_params["deity"] = slug
@@ -94,7 +101,7 @@ def test_an_unknown_link_is_told_clearly(app: AppTest, slug: str) -> None:
 
 
 def test_a_mistyped_link_offers_the_nearest(app: AppTest) -> None:
-    app.query_params["deity"] = "ganesh"
+    app.query_params["deity"] = "ganeshaa"
     app.switch_page("explore.py").run()
     assert "Ganesha" in cards(app)
 

@@ -4,13 +4,6 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 
-def test_the_first_page_leads_to_the_deity_in_its_address(app: AppTest) -> None:
-    app.query_params["deity"] = "ganesha"
-    app.run()
-    assert not app.exception
-    assert app.title[0].value == "Ganesha"
-
-
 @pytest.mark.parametrize("slug", ["", None])
 def test_without_a_deity_it_asks_for_a_photo(app: AppTest, slug: str | None) -> None:
     if slug is not None:

@@ -35,6 +35,7 @@ def test_a_photo_is_named_explained_and_compared(app: AppTest) -> None:
     said = text_of(app)
     assert app.title[0].value == "This looks like **Ganesha**"
     assert "Very sure: over 99 %" in said
+    assert '<span class="heard">This looks like Ganesha.</span>' in said  # in the announcement
     headings = [heading.value for heading in app.subheader]
     assert headings[0] == "What to look for"
     assert headings[1].startswith("Or is it")
