@@ -58,6 +58,11 @@ class Picture:
         """Whether a model made it."""
         return self.columns.get("source") == SYNTHETIC_SOURCE
 
+    @property
+    def is_held_out(self) -> bool:
+        """Whether it was dealt out to test: models are judged on it, and none is made of it."""
+        return self.columns.get("split") == "test"
+
 
 def read_dataset(folder: Path, status: str = "kept", *, synthetic: bool = False) -> list[Picture]:
     """Read the pictures of a dataset folder, in file order.

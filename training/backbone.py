@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import timm
+import torch
 
 
 class BackboneError(ValueError):
@@ -67,11 +69,11 @@ def find_backbone(name: str) -> Backbone:
     return Backbone(
         name,
         name,
-        {},
+        _for_any_size(name, {}),
         config.mean,
         config.std,
         config.license or "unknown",
-        f"https://huggingface.co/{config.hf_hub_id}",
+        f"https://huggingface.co/{config.hf_hub_id}" if config.hf_hub_id else str(config.url),
     )
 
 
@@ -94,6 +96,20 @@ def _side_by_side(parts: tuple[Backbone, ...]) -> Backbone:
     )
 
 
+def _for_any_size(architecture: str, keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments with which timm's token networks take photos of other sizes than they saw.
+
+    They resample their position embeddings then; other networks do not know the argument.
+    """
+    flexible = {"dynamic_img_size": True, **keywords}
+    try:
+        with torch.device("meta"):  # no weights: it is only asked
+            timm.create_model(architecture, pretrained=False, num_classes=0, **flexible)
+    except TypeError:
+        return dict(keywords)
+    return flexible
+
+
 def _local_backbone(description: Path, weights: Path) -> Backbone:
     try:
         facts = json.loads(description.read_text(encoding="utf-8"))
@@ -105,10 +121,13 @@ def _local_backbone(description: Path, weights: Path) -> Backbone:
         return Backbone(
             name=facts["name"],
             architecture=facts["arch"],
-            keywords={"pretrained_cfg_overlay": overlay, **facts["model_kwargs"]},
+            keywords={
+                "pretrained_cfg_overlay": overlay,
+                **_for_any_size(facts["arch"], facts["model_kwargs"]),
+            },
             mean=tuple(facts["mean"]),
             std=tuple(facts["std"]),
-            license=facts["licence"],
+            license=facts["licence"] or "unknown",
             origin="{repo} {path}".format(**facts["source"]),
         )
     except (KeyError, TypeError, json.JSONDecodeError) as error:

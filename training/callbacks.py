@@ -11,7 +11,7 @@ import torch
 from fastai.callback.core import Callback
 from fastai.learner import Learner, Metric
 from fastai.metrics import AccumMetric, accuracy, top_k_accuracy
-from fastai.torch_core import rank_distrib, set_seed
+from fastai.torch_core import rank_distrib, set_seed, to_device
 from timm.utils import ModelEmaV3
 from torchvision.transforms import v2
 
@@ -118,11 +118,17 @@ class Checkpoint(Callback):
 def restore(learner: Learner, state: Mapping[str, Any], decay: float) -> int:
     """Put a checkpoint's state into a learner about to be fitted; returns the next epoch."""
     learner.model.load_state_dict(state["model"])
+    learner.model.to(learner.dls.device)  # fastai would move it later, and nothing but it
     learner.average = ModelEmaV3(learner.model, decay=decay, use_warmup=True)
     learner.average.module.load_state_dict(state["average"])
-    learner.create_opt()
-    learner.opt.load_state_dict(state["optimizer"])
+    restore_optimizer(learner, state["optimizer"])
     return state["epoch"]
+
+
+def restore_optimizer(learner: Learner, state: Mapping[str, Any]) -> None:
+    """Give a learner an optimiser with this state, where its network computes."""
+    learner.create_opt()
+    learner.opt.load_state_dict(to_device(state, learner.dls.device))
 
 
 def top_3_accuracy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

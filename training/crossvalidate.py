@@ -1,8 +1,9 @@
 """K-fold cross-validation: every picture is judged once, by a model that was not trained on it.
 
 The folds share no source, except in the classes that whole sources cannot split; those are split by
-near-duplicate group, as in `training.split`. With early stopping, the epoch is chosen on a
-validation part of the fold's training side, never on its test side.
+near-duplicate group, as in `training.split`. Pictures held out for a test are in no fold. With
+early stopping, the epoch is chosen on a validation part of the fold's training side, never on its
+test side.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import csv
 import json
 import warnings
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +28,15 @@ from training.backbone import find_backbone
 from training.data import PictureDataset, choose_pictures, valid_transform
 from training.heatmaps import heat_overlays
 from training.record import write_json
-from training.run_folder import SETTINGS_NAME
+from training.run_folder import SETTINGS_NAME, changed_facts
 from training.settings import FitSettings
-from training.split import ACCEPTED_SHARE, Split, near_duplicate_clusters, split_pictures
+from training.split import (
+    ACCEPTED_SHARE,
+    Split,
+    near_duplicate_clusters,
+    sides_fingerprint,
+    split_pictures,
+)
 from training.train import CACHE_FOLDER, Fitted, console, fit, predict
 
 PLAN_NAME = "plan.json"
@@ -81,10 +88,22 @@ def assign_folds(pictures: list[Picture], folds: int, seed: int = 0) -> Folds:
     """Whole sources to folds, so that each has about its share of every class and `kind`.
 
     A class of which one fold would hold much more than its share is split by near-duplicate group.
+    The order of the pictures does not matter.
 
     Raises:
         CrossValidationError: a class is one near-duplicate group, or a fold would be empty.
     """
+    order = np.argsort([str(picture.path) for picture in pictures], kind="stable")
+    sorted_folds = _assign_in_order([pictures[i] for i in order], folds, seed)
+    place = np.argsort(order)
+    return replace(
+        sorted_folds,
+        fold_of=sorted_folds.fold_of[place],
+        is_unseen_group=sorted_folds.is_unseen_group[place],
+    )
+
+
+def _assign_in_order(pictures: list[Picture], folds: int, seed: int) -> Folds:
     categories = np.array([picture.category for picture in pictures])
     sources = np.array([picture.group for picture in pictures])
     strata = [f"{picture.category}/{picture.columns.get('kind', '')}" for picture in pictures]
@@ -205,6 +224,7 @@ def crossvalidate(
     _check_plan(out, {
         "fingerprint": fingerprint(pictures), "backbone": chosen.name,
         "settings": settings.model_dump(mode="json"), "folds": plan.folds,
+        "sides": sides_fingerprint(pictures, folds.fold_of),
         "patience": plan.patience, "monitor": plan.monitor if plan.patience else None,
         "labels": sorted({picture.category for picture in pictures}),
         "split_by_near_duplicates": folds.split_by_near_duplicates,
@@ -231,8 +251,8 @@ def fold_folders(out: Path, folds: int) -> list[Path]:
 
 def _check_plan(out: Path, facts: dict[str, object]) -> None:
     path = out / PLAN_NAME
-    if path.is_file() and (known := json.loads(path.read_text(encoding="utf-8"))) != facts:
-        changed = [name for name in facts if known.get(name) != facts[name]]
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else facts
+    if changed := changed_facts(known, facts):
         raise CrossValidationError(
             f"{out} was started with other {' and '.join(changed)}; go on with the same, or choose "
             "another --out"

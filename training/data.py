@@ -31,11 +31,13 @@ CACHE_SIZE = 288  # pixels a side; crops of it are what the network sees
 def choose_pictures(folder: Path, min_images: int = 9) -> list[Picture]:
     """The kept pictures of `none` and of every category with at least `min_images` of them.
 
+    Those held out for a test are not among them and do not count.
+
     Raises:
         DatasetError: the folder is not a dataset, fewer than two categories remain, or one of them
             is not in `knowledge/`, so that no bundle could answer it; or `none` is missing.
     """
-    pictures = read_dataset(folder)
+    pictures = [picture for picture in read_dataset(folder) if not picture.is_held_out]
     sizes = Counter(picture.category for picture in pictures)
     chosen = {c for c, size in sizes.items() if size >= min_images or c == NONE_CATEGORY}
     if len(chosen) < 2:
@@ -65,6 +67,7 @@ def decoded_pictures(pictures: Sequence[Picture], resize: str, cache: Path) -> n
 
     Raises:
         DatasetError: a picture cannot be read; it is named.
+        OSError: the disk has no room for them.
     """
     order = fingerprint(pictures) + "".join(str(picture.path) for picture in pictures)
     key = f"{hashlib.sha256(order.encode()).hexdigest()[:16]}-{resize}-{CACHE_SIZE}.npy"
@@ -83,6 +86,7 @@ def _decode(pictures: Sequence[Picture], resize: str, path: Path) -> None:
     with replacing(path) as partial:
         shape = (len(pictures), CACHE_SIZE, CACHE_SIZE, 3)
         pixels = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
+        reserve(partial, pixels.nbytes)
 
         def decode(index: int) -> None:
             try:
@@ -98,6 +102,28 @@ def _decode(pictures: Sequence[Picture], resize: str, path: Path) -> None:
             for _ in track(work, "decoding", total=len(pictures)):
                 pass
         pixels.flush()
+
+
+def reserve(path: Path, size: int) -> None:
+    """Take `size` bytes of disk for a file now.
+
+    A memory map takes them as it is written to, and ends the process where the disk is full.
+
+    Raises:
+        OSError: there is not so much space.
+    """
+    if not hasattr(os, "posix_fallocate"):  # macOS, Windows
+        return
+    try:
+        with path.open("rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"{error.strerror}: the decoded pictures take {size / 2**30:.1f} GiB there; make room, "
+            "or let XDG_CACHE_HOME name a folder on another disk",
+            str(path.parent),
+        ) from error
 
 
 def valid_transform(size: int, mean: Sequence[float], std: Sequence[float]) -> v2.Transform:

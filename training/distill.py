@@ -18,9 +18,9 @@ from torch import nn
 from training.backbone import Backbone
 from training.folding import fold_norms
 from training.network import Network, renormalisation
+from training.run_folder import changed_facts
 
-# what decides which pictures validate, and the order of the labels
-SAME_SPLIT = ("fingerprint", "split", "split_seed", "valid_share", "min_images")
+SAME_SPLIT = ("fingerprint", "sides")  # the labels and their order, and which pictures validate
 
 
 class TeacherError(ValueError):
@@ -52,9 +52,8 @@ class Teacher:
         Raises:
             TeacherError: other pictures, another split or other labels.
         """
-        known = self.facts | self.facts["settings"]
-        wanted = facts | facts["settings"]
-        if differing := [name for name in SAME_SPLIT if known.get(name) != wanted.get(name)]:
+        known, wanted = ({name: run[name] for name in SAME_SPLIT} for run in (self.facts, facts))
+        if differing := changed_facts(known, wanted):
             raise TeacherError(
                 f"the teacher was trained with other {' and '.join(differing)}: it may have "
                 "learned the pictures that validate here; train it on the same split"

@@ -91,12 +91,13 @@ def load_fitted(
         backbone_name: as it was given to `fit`; needed where that was a weights file.
 
     Raises:
-        RunError: no checkpoint there, of other pictures, of a fold, or its backbone is not found.
+        RunError: no checkpoint there, of other pictures, of another split of them, of a fold, or
+            its backbone is not found.
         DatasetError: see `training.train.load_training_data`.
     """
     keep_freed_memory()
     known = finished_facts(run)
-    if "split" in known:
+    if "is_own_split" in known:
         raise RunError(f"{run} is a fold: its figures are in its own folder, and fit makes bundles")
     backbone = _backbone(known["backbone"], backbone_name)
     settings = load_settings(None, known["settings"])
@@ -107,7 +108,7 @@ def load_fitted(
     if changed := changed_facts(known, facts):
         raise RunError(
             f"{run} was trained on other pictures ({' and '.join(changed)} differ); name the "
-            "folders that fit was given with --data and --synthetic"
+            "folders that fit was given with --data and --synthetic, as they were then"
         )
     with checkpoint_of(run, backbone) as state:
         return validate(

@@ -6,7 +6,7 @@ Discriminative Localization", CVPR 2016): the logit is the mean of the map.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import timm
 import torch
@@ -43,6 +43,24 @@ def feature_map(body: nn.Module, photos: torch.Tensor) -> torch.Tensor:
     elif features.ndim != 4:
         raise BackboneError("this backbone gives no feature map; choose another")
     return features
+
+
+def check_sizes(backbone: Backbone, sizes: Iterable[int]) -> None:
+    """Ask, without computing anything, whether a backbone takes square photos of these sides.
+
+    Raises:
+        BackboneError: it does not, or gives no feature map of them.
+    """
+    with torch.device("meta"), torch.no_grad():
+        body = create_body(backbone, drop_path=0, pretrained=False).eval()
+        for size in sizes:
+            try:
+                feature_map(body, torch.zeros(2, 3, size, size))
+            except (AssertionError, RuntimeError) as error:
+                raise BackboneError(
+                    f"{backbone.name} does not take photos of {size} pixels ({error}): set "
+                    "train_size and valid_size in a file for --settings"
+                ) from error
 
 
 def renormalisation(given: Backbone, wanted: Backbone) -> tuple[torch.Tensor, torch.Tensor]:
@@ -124,11 +142,8 @@ class Network(nn.Module):
     ):
         super().__init__()
         self.body = create_body(backbone, drop_path, pretrained)
-        self.body.eval()
-        with torch.no_grad():
-            width = self.feature_map(torch.zeros(2, 3, 224, 224)).shape[1]
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(width, label_count)
+        self.head = nn.Linear(self.body.num_features, label_count)
 
     def feature_map(self, photos: torch.Tensor) -> torch.Tensor:
         """Last features of the body, (n, d, h, w)."""

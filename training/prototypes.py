@@ -169,14 +169,14 @@ def _as_stored(numbers: np.ndarray) -> np.ndarray:
 
 
 def small_categories(fitted: Fitted) -> list[Picture]:
-    """Pictures of the dataset's categories that the network has no label for.
+    """Pictures of the dataset's categories that the network has no label for, but for a test's.
 
     A category without a knowledge entry is left out, with a line that says so.
     """
     first = fitted.data.real[0]
     folder = first.path.parents[len(PurePosixPath(first.columns["file_name"]).parts) - 1]
     others = [p for p in read_dataset(folder) if p.category not in set(fitted.data.labels)]
-    others = [p for p in others if p.category != NONE_CATEGORY]
+    others = [p for p in others if p.category != NONE_CATEGORY and not p.is_held_out]
     without = sorted({p.category for p in others if not has_entry(p.category)})
     if without:
         console.print(f"no knowledge entry, so no prototype: {', '.join(without)}")

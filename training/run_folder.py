@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import pickle
 from collections.abc import Iterator, Mapping
@@ -10,13 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from ideitify.dataset import fingerprint
 from ideitify.files import replacing
 from training.record import HISTORY_NAME, RECORD_NAME, read_record, write_json
 from training.settings import FitSettings
+from training.split import sides_fingerprint
 
 if TYPE_CHECKING:
     from training.backbone import Backbone
@@ -24,10 +23,15 @@ if TYPE_CHECKING:
 
 CHECKPOINT_NAME = "checkpoint.pth"
 SETTINGS_NAME = "settings.json"
+IN_WORDS = {"sides": "sides of the split"}  # of facts whose name says too little
 
 
 class RunError(ValueError):
     """A run folder cannot be used for what was asked; the message says why and what to do."""
+
+
+class DivergedError(RunError):
+    """A training's figures are no longer finite."""
 
 
 def run_facts(
@@ -44,31 +48,35 @@ def run_facts(
         is_own_split: whether the split is not the one that the settings give (a fold).
         teacher: what it learns from, see `Teacher.source`.
     """
+    real = data.real
     facts: dict[str, object] = {
         "backbone": backbone.name,
-        "fingerprint": fingerprint(data.real),
+        "fingerprint": fingerprint(real),
         "settings": settings.model_dump(mode="json"),
+        # of the same pictures and settings they are others where another column has changed
+        "sides": sides_fingerprint(real, data.split.sides[: len(real)]),
     }
-    if len(data.real) < len(data.pictures):
+    if len(real) < len(data.pictures):
         facts["synthetic"] = fingerprint(p for p in data.pictures if p.is_synthetic)
     if teacher is not None:
         facts["teacher"] = teacher
     if is_own_split:
-        sides = np.stack([data.split.is_train, data.split.is_valid])
-        facts["split"] = hashlib.sha256(sides.tobytes()).hexdigest()
+        facts["is_own_split"] = True
     return facts
 
 
 def changed_facts(known: Mapping[str, object], facts: Mapping[str, object]) -> list[str]:
-    """Names of what differs between two runs."""
-    return [name for name in {**facts, **known} if known.get(name) != facts.get(name)]
+    """What differs between two runs, in words."""
+    changed = [name for name in {**facts, **known} if known.get(name) != facts.get(name)]
+    return [IN_WORDS.get(name, name) for name in changed]
 
 
 def prepare_run(run: Path, facts: dict[str, object], resume: bool) -> None:
     """Write the run's facts, or compare them with those of the run to resume.
 
     Raises:
-        RunError: `resume` with other facts than the run's, or they are damaged.
+        RunError: `resume` with other facts than the run's, or they are damaged or of another
+            version.
         ValueError: `resume` of a damaged record, see `read_record`.
     """
     resume = resume and any((run / name).is_file() for name in (SETTINGS_NAME, CHECKPOINT_NAME))
@@ -90,7 +98,7 @@ def finished_facts(run: Path) -> dict[str, Any]:
     """The facts of a run that has a checkpoint.
 
     Raises:
-        RunError: no such run, or its facts are damaged.
+        RunError: no such run, or its facts are damaged or of another version.
     """
     if not (run / SETTINGS_NAME).is_file() or not (run / CHECKPOINT_NAME).is_file():
         raise RunError(
@@ -108,6 +116,11 @@ def _read_facts(run: Path) -> dict[str, Any]:
         raise RunError(f"{path} is damaged: {error}; copy the run anew, or train again") from error
     if not isinstance(known, dict) or not known.keys() >= {"backbone", "fingerprint", "settings"}:
         raise RunError(f"{path} is not what fit writes; name the folder of a run")
+    if "sides" not in known:
+        raise RunError(
+            f"{path} is from another version of this project and does not say which pictures "
+            "were trained on; train again"
+        )
     return known
 
 

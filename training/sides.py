@@ -33,7 +33,8 @@ def choose_side(folder: Path, manifest: Manifest, side: str | None = None) -> Ju
 
     Where the folder holds pictures that the bundle was made of, which `bundle.json` remembers, they
     are its training side and all others are not, whatever the column `split` says and whatever was
-    added, removed, relabelled or reordered since.
+    added, removed, relabelled or reordered since. Of the others those with split `test` are no
+    validation side, unless the bundle was made of some: then it knew nothing of that column.
 
     Args:
         side: None for `valid` where that can be told, else `all`.
@@ -50,10 +51,9 @@ def choose_side(folder: Path, manifest: Manifest, side: str | None = None) -> Ju
     if side is None:
         side = "valid" if own or "valid" in named.values() else "all"
     if side == "all":
-        words = _words_of_all(own)
-        return _judged(rows, manifest, words)
+        return _judged(rows, manifest, _words_of_all(own, manifest))
     if own and side in ("valid", "train"):
-        chosen = [p for p in rows if own.get(p.path, "valid") == side]
+        chosen = [p for p in rows if own[p.path] == side]
         words = {
             "valid": "the bundle's own validation side and what has come since: not trained on, "
             "but temperature and thresholds were chosen there",
@@ -67,9 +67,8 @@ def choose_side(folder: Path, manifest: Manifest, side: str | None = None) -> Ju
     chosen = [p for p in rows if named[p.path] == side]
     if not chosen:
         raise DatasetError(
-            f"{folder} has no picture with split {side!r}, and it is not the data set that the "
-            "bundle was made of, whose sides are known; run `python -m data_prep prepare` "
-            "or use --split all"
+            f"{folder} has no picture with split {side!r}, and it is not known as the data set "
+            "that the bundle was made of; run `python -m data_prep prepare` or use --split all"
             if not own
             else f"{folder} has no picture with split {side!r}; use --split valid or all"
         )
@@ -79,7 +78,8 @@ def choose_side(folder: Path, manifest: Manifest, side: str | None = None) -> Ju
             f"{seen} of the {len(chosen)} pictures with split {side!r} were trained on, so figures "
             "on them would flatter; use --split valid, the side that the bundle did not see"
         )
-    return _judged(chosen, manifest, f"pictures with split {side!r} in metadata.csv")
+    words = f"pictures with split {side!r} in metadata.csv{_doubt(manifest)}"
+    return _judged(chosen, manifest, words)
 
 
 def choose_common_side(
@@ -109,18 +109,33 @@ def seen_names(pictures: Iterable[Picture]) -> list[str]:
 
 
 def _own_sides(rows: list[Picture], manifest: Manifest) -> dict[Path, str] | None:
-    """Path -> "train" for what the bundle was made of, else "valid"; None for another data set."""
+    """Path -> "train" for what the bundle was made of, "test" for what it left to a test, else
+    "valid"; None for a data set that is not known as its own."""
     seen = set(manifest.training.get("seen", ()))
     if not seen and "fingerprint" in manifest.training:
         raise DatasetError(
             f"the bundle {manifest.name} does not say which pictures it was trained on, as bundles "
             "of older versions: export it again from its run"
         )
-    sides = {p.path: "train" if p.sha256[:12] in seen else "valid" for p in rows}
-    return sides if "train" in sides.values() else None
+    trained = {p.path for p in rows if p.sha256[:12] in seen}
+    tested = {p.path for p in rows if p.is_held_out}
+    if not trained:
+        return None
+    others = dict.fromkeys(tested, "test") if trained.isdisjoint(tested) else {}
+    return {p.path: "train" if p.path in trained else others.get(p.path, "valid") for p in rows}
 
 
-def _words_of_all(own: dict[Path, str] | None) -> str:
+def _doubt(manifest: Manifest) -> str:
+    """What is to be said beside every side of a bundle that remembers no picture, as it was not
+    made by `fit`."""
+    if manifest.training.get("seen"):
+        return ""
+    return f"; it is not known which pictures {manifest.name} was trained on: figures may flatter"
+
+
+def _words_of_all(own: dict[Path, str] | None, manifest: Manifest) -> str:
+    if doubt := _doubt(manifest):
+        return f"all pictures{doubt}"
     if own is None:
         return "all pictures of a data set that is not the one the bundle was made of"
     seen = sum(side == "train" for side in own.values())

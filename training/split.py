@@ -7,8 +7,9 @@ the classes that cannot be split that way; those are named in the result.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +43,21 @@ class Split:
     def is_train(self) -> np.ndarray:
         """bool (n,), True on the training side."""
         return ~self.is_valid if self.is_test is None else ~(self.is_valid | self.is_test)
+
+    @property
+    def sides(self) -> np.ndarray:
+        """str (n,): `train`, `valid` or `test`."""
+        return np.where(self.is_valid, "valid", np.where(self.is_train, "train", "test"))
+
+
+def sides_fingerprint(pictures: Iterable[Picture], sides: Iterable[object]) -> str:
+    """Identify which picture is on which side, whatever their order and folder.
+
+    Returns:
+        sha256 (hex) over the sorted (content hash, side) pairs.
+    """
+    lines = sorted(f"{p.sha256} {side}" for p, side in zip(pictures, sides, strict=True))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def split_pictures(pictures: Sequence[Picture], share: float = 0.2, seed: int = 0) -> Split:
@@ -83,22 +99,23 @@ def choose_sources(counts: np.ndarray, share: float, rng: np.random.Generator) -
     """
     totals = counts.sum(axis=0)
 
-    def cost(chosen: np.ndarray) -> float:
-        return float(np.mean((counts[chosen].sum(axis=0) / totals - share) ** 2))
+    def cost(held: np.ndarray) -> float:
+        return float(np.mean((held / totals - share) ** 2))
 
-    def improve(chosen: np.ndarray) -> np.ndarray:
-        best, improved = cost(chosen), True
+    def improve(chosen: np.ndarray) -> tuple[float, np.ndarray]:
+        held = counts[chosen].sum(axis=0)
+        best, improved = cost(held), True
         while improved:
             improved = False
             for source in rng.permutation(len(chosen)):
-                chosen[source] ^= True
-                if (now := cost(chosen)) < best:
-                    best, improved = now, True
-                else:
+                other = held - counts[source] if chosen[source] else held + counts[source]
+                if (now := cost(other)) < best:
+                    best, held, improved = now, other, True
                     chosen[source] ^= True
-        return chosen
+        return best, chosen
 
-    return min((improve(rng.random(len(counts)) < share) for _ in range(20)), key=cost)
+    starts = (improve(rng.random(len(counts)) < share) for _ in range(20))
+    return min(starts, key=lambda found: found[0])[1]
 
 
 def _split_near_duplicates(

@@ -21,7 +21,7 @@ from rich.console import Console
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from ideitify.dataset import DatasetError, Picture
+from ideitify.dataset import DatasetError, Picture, read_dataset
 from training.allocator import keep_freed_memory
 from training.backbone import Backbone, find_backbone, split_names
 from training.callbacks import (
@@ -44,12 +44,12 @@ from training.data import (
 from training.distill import LearnFromTeacher, Teacher
 from training.distributed import Distributed, is_main, main_first, processes
 from training.folding import fold_norms
-from training.network import Network, joined_weights, mean_weights
+from training.network import Network, check_sizes, joined_weights, mean_weights
 from training.precision import Autocast, layer_precision
 from training.record import EpochRecord, add_to_record, final_figures, in_words
 from training.run_folder import (
     CHECKPOINT_NAME,
-    RunError,
+    DivergedError,
     checkpoint_of,
     prepare_run,
     run_facts,
@@ -174,12 +174,14 @@ def fit(
             one of several trainings.
 
     Raises:
-        DatasetError, BackboneError: see `choose_pictures` and `find_backbone`.
+        DatasetError, BackboneError: see `choose_pictures`, `find_backbone` and `check_sizes`.
         RunError: `resume` of a run of other settings, pictures or backbone, or of a damaged one.
+        DivergedError: the figures are no longer finite.
         TeacherError: a teacher that may know the pictures that validate here.
     """
     keep_freed_memory()
     backbone = find_backbone(backbone_name)
+    check_sizes(backbone, {settings.train_size, settings.valid_size})
     with main_first():
         data = load_training_data(folder, settings, cache, choose_split, synthetic)
     facts = run_facts(
@@ -206,6 +208,8 @@ def fit(
             for each in settings.each_run()
         ]
         return _combine(repeats, mean_weights, backbone, settings, run)
+    if held_out := sum(picture.is_held_out for picture in read_dataset(folder)):
+        console.print(f"{held_out} pictures with split 'test' are kept out, for a test")
     fitted = _train(data, backbone, run, settings, resume, teacher, callbacks)
     if is_main():
         add_to_record(run, final=final_figures(fitted))
@@ -252,7 +256,7 @@ def _train(
         ],
     )
     if learner.epoch_record.is_diverged:
-        raise RunError(DIVERGED)
+        raise DivergedError(DIVERGED)
     if learner.epoch_record.epochs:  # a callback may have ended the first one
         console.print(in_words(learner.epoch_record.epochs))
     weights = learner.average.module.state_dict()
@@ -289,7 +293,7 @@ def validate(
 
     Raises:
         RuntimeError: the weights are of another network.
-        RunError: what it says is not finite.
+        DivergedError: what it says is not finite.
     """
     network = Network(backbone, len(data.labels), settings.dropout, pretrained=False)
     network.load_state_dict(weights)
@@ -298,7 +302,7 @@ def validate(
     photos = PictureDataset(data.pixels, valid, data.targets, look)
     logits = predict(network, photos, settings.flip)
     if not np.isfinite(logits).all():
-        raise RunError(DIVERGED)
+        raise DivergedError(DIVERGED)
     return Fitted(network, data, backbone, settings, logits, valid, epochs, teacher)
 
 
@@ -316,9 +320,14 @@ def fit_head(network: Network, dataset: PictureDataset) -> None:
     weight, bias = probe.coef_ / scale, probe.intercept_
     if len(probe.classes_) == 2:  # of two classes it gives one row, how far the second is ahead
         weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
-    with torch.no_grad():
-        network.head.weight[probe.classes_] = torch.tensor(weight, dtype=torch.float32)
-        network.head.bias[probe.classes_] = torch.tensor(bias, dtype=torch.float32)
+    set_rows(network.head, probe.classes_, weight, bias)
+
+
+@torch.no_grad()
+def set_rows(head: nn.Linear, rows: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> None:
+    """Set these rows of a layer, weight (rows, d) and bias (rows,), wherever the layer is."""
+    head.weight[rows] = torch.tensor(weight).to(head.weight)
+    head.bias[rows] = torch.tensor(bias).to(head.bias)
 
 
 def body_features(network: Network, dataset: PictureDataset) -> np.ndarray:

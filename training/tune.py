@@ -11,6 +11,7 @@ The best of many trials on the same pictures looks better than it is: measure it
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,9 @@ from training.backbone import find_backbone
 from training.data import choose_pictures
 from training.page import chart, render
 from training.record import read_record
-from training.run_folder import CHECKPOINT_NAME, SETTINGS_NAME
+from training.run_folder import CHECKPOINT_NAME, SETTINGS_NAME, DivergedError, changed_facts
 from training.settings import FitSettings
+from training.split import sides_fingerprint, split_pictures
 from training.train import CACHE_FOLDER, console, fit
 
 OBJECTIVE = "negative_log_likelihood"
@@ -115,8 +117,11 @@ def tune(
     chosen = find_backbone(backbone)
     if chosen.parts or settings.runs > 1:  # nothing could be pruned, nor end with the time
         raise TuneError("a search is of one backbone and one run: name one, with runs = 1")
+    pictures = choose_pictures(folder, settings.min_images)
+    split = split_pictures(pictures, settings.valid_share, settings.split_seed)
     study = open_study(out, {
-        "fingerprint": fingerprint(choose_pictures(folder, settings.min_images)),
+        "fingerprint": fingerprint(pictures),
+        "sides": sides_fingerprint(pictures, split.sides),
         "backbone": chosen.name,
         "settings": settings.model_dump(mode="json"),
         "bounds": {name: distribution_to_json(d) for name, (d, _) in SEARCH_SPACE.items()},
@@ -132,6 +137,9 @@ def tune(
                 resume=(run / SETTINGS_NAME).is_file(), callbacks=[Judge(trial, deadline)],
             )  # fmt: skip
         except optuna.TrialPruned:
+            study.tell(trial, state=TrialState.PRUNED)
+        except DivergedError:  # as PRUNED it counts, and no later call tries it again
+            console.print("its figures are no longer finite: it counts as stopped")
             study.tell(trial, state=TrialState.PRUNED)
         except OutOfTime:
             break
@@ -162,8 +170,7 @@ def open_study(out: Path, facts: dict[str, Any]) -> optuna.Study:
     if known is None:
         study.set_user_attr("facts", facts)
         study.enqueue_trial({name: facts["settings"][name] for name in SEARCH_SPACE})
-    elif known != facts:
-        changed = [name for name in facts if known.get(name) != facts[name]]
+    elif changed := changed_facts(known, facts):
         raise TuneError(
             f"{out} holds a search with other {' and '.join(changed)}; go on with the same, or "
             "choose another --out"
@@ -184,7 +191,7 @@ def _take_up_cut_off(study: optuna.Study) -> None:
 
 
 def ended(study: optuna.Study) -> list[FrozenTrial]:
-    """The trials that were trained to the end or pruned."""
+    """The trials that were trained to the end, pruned, or diverged."""
     return study.get_trials(states=[TrialState.COMPLETE, TrialState.PRUNED])
 
 
@@ -199,7 +206,10 @@ def write_results(study: optuna.Study, out: Path) -> str:
     """
     complete = study.get_trials(states=[TrialState.COMPLETE])
     if not complete:
-        raise TuneError("no trial was trained to its end; give it more --minutes")
+        raise TuneError(
+            "no trial was trained to its end; give it more --minutes, or where all diverged, "
+            "more --trials"
+        )
     defaults = FitSettings().model_dump(mode="json")
     settings = {**study.user_attrs["facts"]["settings"], **study.best_params}
     lines = [
@@ -221,10 +231,15 @@ def write_results(study: optuna.Study, out: Path) -> str:
         "tuning.html",
         facts=study.user_attrs["facts"],
         plots={title: chart(plot.update_layout(title=None), 380) for title, plot in plots.items()},
-        trials=sorted(ended(study), key=lambda trial: (trial.state, trial.value)),
+        trials=sorted(ended(study), key=_best_first),
         pruned=TrialState.PRUNED,
         space={name: (d.low, d.high, reason) for name, (d, reason) in SEARCH_SPACE.items()},
         best=best,
     )
     (out / REPORT_NAME).write_text(page, encoding="utf-8")
     return best
+
+
+def _best_first(trial: FrozenTrial) -> tuple[TrialState, float]:
+    """By value those trained to the end, then the others; one that diverged may have none."""
+    return trial.state, math.inf if trial.value is None else trial.value

@@ -13,7 +13,7 @@ import torch
 from PIL import Image, ImageDraw
 from safetensors.torch import save_file
 
-from ideitify.dataset import COLUMNS
+from ideitify.dataset import COLUMNS, read_rows, write_rows
 from training.export import export_bundle
 from training.settings import FitSettings
 from training.train import fit
@@ -60,6 +60,23 @@ def drawn_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer.writeheader()
         writer.writerows(rows)
     return folder
+
+
+def with_rows(data: Path, folder: Path, rows: list[dict[str, str]]) -> Path:
+    """The same pictures under another table, in a new folder."""
+    folder.mkdir()
+    (folder / "images").symlink_to(data / "images")
+    write_rows(folder, rows)
+    return folder
+
+
+def regrouped(data: Path, folder: Path) -> Path:
+    """The same pictures with the same labels, but from other sources."""
+    rows = [
+        row | {"group": f"other-{number % PICTURES_EACH // 3}"}
+        for number, row in enumerate(read_rows(data))
+    ]
+    return with_rows(data, folder, rows)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from ideitify.dataset import Picture
+from ideitify.dataset import Picture, read_rows
+from tests.training.conftest import regrouped, with_rows
 from training.__main__ import app
 from training.crossvalidate import (
     CrossValidationError,
@@ -21,7 +22,7 @@ from training.crossvalidate import (
     fold_split,
 )
 from training.fold_report import report
-from training.record import read_record
+from training.record import read_record, tempered_loss
 from training.settings import FitSettings
 from training.split import near_duplicate_clusters
 
@@ -69,6 +70,16 @@ def test_a_class_of_one_source_is_split_by_near_duplicate_group() -> None:
     clusters = near_duplicate_clusters([p.columns["perceptual_hash"] for p in chosen[:12]])
     assert clusters[0] == clusters[1]
     assert folds.fold_of[0] == folds.fold_of[1]
+
+
+def test_the_order_of_the_pictures_does_not_matter() -> None:
+    chosen = pictures(ganesha=["shop"] * 12, none=[*"abcdefghij"] * 2)
+    folds = assign_folds(chosen, 3)
+    assert folds.split_by_near_duplicates == ["ganesha"]
+    order = np.random.default_rng(1).permutation(len(chosen))
+    again = assign_folds([chosen[i] for i in order], 3)
+    assert (again.fold_of == folds.fold_of[order]).all()
+    assert (again.is_unseen_group == folds.is_unseen_group[order]).all()
 
 
 def test_a_class_of_near_duplicates_alone_is_refused() -> None:
@@ -182,6 +193,18 @@ def test_the_summary_is_that_of_the_tables(out: Path) -> None:
     }  # fmt: skip
 
 
+def test_the_likelihood_of_a_fold_is_defined_as_that_of_its_epochs(out: Path) -> None:
+    summary = json.loads((out / "crossvalidation.json").read_text())
+    for fold, row, table in zip(
+        sorted(out.glob("fold-*")), summary["folds"], tables(out), strict=True
+    ):
+        logits = np.load(fold / "test_logits.npy")
+        targets = np.array([["ganesha", "none", "shiva"].index(line["truth"]) for line in table])
+        assert row["negative_log_likelihood"] == pytest.approx(tempered_loss(logits, targets))
+    mean = np.mean([row["negative_log_likelihood"] for row in summary["folds"]])
+    assert summary["mean"]["negative_log_likelihood"]["mean"] == pytest.approx(mean)
+
+
 def test_the_page_is_one_file_that_fetches_nothing(out: Path) -> None:
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "default-src 'none'" in page
@@ -216,6 +239,19 @@ def test_wrong_use_is_explained_with_exit_status_2(
     result = CliRunner().invoke(app, ["crossvalidate", *arguments], env={"COLUMNS": "500"})
     assert result.exit_code == 2
     assert reason in result.output
+
+
+def test_folds_of_other_sources_are_not_taken_for_those_that_are_finished(
+    out: Path, drawn_dataset: Path, tiny_backbone: str, tmp_path: Path
+) -> None:
+    before = (out / "plan.json").read_bytes()
+    reordered = with_rows(drawn_dataset, tmp_path / "reordered", read_rows(drawn_dataset)[::-1])
+    crossvalidate(reordered, tiny_backbone, out, TINY, PLAN, cache=tmp_path)
+    assert (out / "plan.json").read_bytes() == before
+    data = regrouped(drawn_dataset, tmp_path / "data")
+    with pytest.raises(CrossValidationError, match="was started with other sides of the split; go"):
+        crossvalidate(data, tiny_backbone, out, TINY, PLAN, cache=tmp_path)
+    assert (out / "plan.json").read_bytes() == before
 
 
 def test_the_command_prints_mean_and_spread(

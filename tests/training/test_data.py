@@ -1,5 +1,6 @@
 """Chosen pictures, the decoded cache, sampling and settings."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -9,11 +10,13 @@ import torch
 from fastai.torch_core import set_seed
 
 from ideitify.dataset import DatasetError, read_rows, write_rows
+from tests.training.conftest import with_rows
 from training.data import (
     CACHE_SIZE,
     batch_augmentation,
     choose_pictures,
     decoded_pictures,
+    reserve,
     sampling_weights,
     valid_transform,
 )
@@ -27,6 +30,18 @@ def test_small_categories_are_left_out_but_none_stays(drawn_dataset: Path, tmp_p
     kept += [line for line in lines if "/none/" in line][:1]
     (folder / "metadata.csv").write_text("\n".join(kept))
     assert {p.category for p in choose_pictures(folder, 9)} == {"ganesha", "none"}
+
+
+def test_what_is_held_out_for_a_test_is_not_chosen_and_does_not_count(
+    drawn_dataset: Path, tmp_path: Path
+) -> None:
+    rows = read_rows(drawn_dataset)
+    splits = ["test"] * 4 + ["train"] * 5 + ["valid"] * 27  # of ganesha 8 are left
+    tested = [row | {"split": split} for row, split in zip(rows, splits, strict=True)]
+    data = with_rows(drawn_dataset, tmp_path / "data", tested)
+    chosen = choose_pictures(data, min_images=8)
+    assert [p.columns["file_name"] for p in chosen] == [row["file_name"] for row in rows[4:]]
+    assert "ganesha" not in {p.category for p in choose_pictures(data, min_images=9)}
 
 
 def test_one_category_is_not_enough(drawn_dataset: Path) -> None:
@@ -152,3 +167,22 @@ def test_every_setting_that_cannot_be_used_is_named_with_its_range() -> None:
         "settings: runs: input should be greater than or equal to 1; "
         "epochs: input should be greater than or equal to 1"
     )
+
+
+def test_a_disk_without_room_for_the_pictures_is_told_before_they_are_decoded(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "pixels.npy"
+    file.touch()
+    with pytest.raises(OSError, match=r"take 1073741824\.0 GiB there; make room") as error:
+        reserve(file, 2**60)
+    assert error.value.filename == str(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system reserves no space")
+def test_the_room_for_decoded_pictures_is_taken_before_they_are_written(tmp_path: Path) -> None:
+    file = tmp_path / "pixels.npy"
+    pixels = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=(1 << 20,))
+    assert file.stat().st_blocks * 512 < pixels.nbytes
+    reserve(file, pixels.nbytes)
+    assert file.stat().st_blocks * 512 >= pixels.nbytes

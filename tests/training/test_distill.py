@@ -12,7 +12,7 @@ from torch.nn import functional
 from typer.testing import CliRunner
 
 from ideitify.bundle import verify_bundle
-from tests.training.conftest import BRIEF, Trained
+from tests.training.conftest import BRIEF, Trained, regrouped
 from training.__main__ import app
 from training.distill import TeacherError
 from training.finished import load_teacher
@@ -121,9 +121,14 @@ def test_a_run_is_not_resumed_without_its_teacher(
 def test_a_teacher_that_may_know_the_validation_pictures_is_refused(
     trained: Trained, tiny_backbone: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(TeacherError, match="other split_seed: it may have learned"):
+    with pytest.raises(TeacherError, match="other sides of the split: it may have learned"):
         learn(trained, tmp_path / "run", tiny_backbone, Watch(), split_seed=1)
-    with pytest.raises(TeacherError, match="other split: "):
+    others = Trained(
+        trained.bundle, trained.run, regrouped(trained.data, tmp_path / "data"), trained.backbone
+    )
+    with pytest.raises(TeacherError, match="other sides of the split: "):
+        learn(others, tmp_path / "run", tiny_backbone, Watch())
+    with pytest.raises(TeacherError, match="other sides of the split: "):
         fit(
             trained.data, tiny_backbone, tmp_path / "run", FitSettings.model_validate(BRIEF),
             cache=tmp_path / "cache", teacher=load_teacher(trained.run, trained.backbone),

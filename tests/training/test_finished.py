@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from ideitify.bundle import read_manifest, verify_bundle
-from ideitify.dataset import read_rows, write_rows
+from ideitify.dataset import read_rows
 from ideitify.recognizer import Recognizer
-from tests.training.conftest import BRIEF, Trained
+from tests.training.conftest import BRIEF, Trained, regrouped, with_rows
 from training.__main__ import app
 from training.finished import load_finished, load_fitted
 from training.run_folder import RunError
@@ -103,7 +103,22 @@ def test_the_run_of_another_backbone_is_not_that_of_a_bundle(
 
 def test_other_pictures_than_the_run_s_are_refused(trained: Trained, tmp_path: Path) -> None:
     rows = [row for row in read_rows(trained.data) if "/11." not in row["file_name"]]
-    (tmp_path / "images").symlink_to(trained.data / "images")
-    write_rows(tmp_path, rows)
+    data = with_rows(trained.data, tmp_path / "data", rows)
     with pytest.raises(RunError, match="was trained on other pictures"):
-        load_fitted(trained.run, tmp_path, trained.backbone)
+        load_fitted(trained.run, data, trained.backbone)
+
+
+def test_a_picture_that_was_trained_on_does_not_come_to_validate(
+    trained: Trained, tmp_path: Path
+) -> None:
+    data = regrouped(trained.data, tmp_path / "data")
+    done = export(trained, tmp_path / "out", **{"--data": str(data)})
+    assert done.exit_code == 2
+    assert "(sides of the split differ); name the folders that fit was given" in done.output
+
+
+def test_a_table_in_another_order_is_the_same_data(trained: Trained, tmp_path: Path) -> None:
+    data = with_rows(trained.data, tmp_path / "data", read_rows(trained.data)[::-1])
+    fitted = load_fitted(trained.run, data, trained.backbone, cache=tmp_path / "cache")
+    valid = {fitted.data.pictures[i].sha256[:12] for i in fitted.valid}
+    assert valid.isdisjoint(read_manifest(trained.bundle).training["seen"])

@@ -12,7 +12,7 @@ import torch
 from ideitify import Recognizer
 from training.backbone import Backbone, BackboneError, find_backbone
 from training.export import export_bundle
-from training.network import Network, joined_weights
+from training.network import Network, check_sizes, joined_weights
 from training.settings import FitSettings
 from training.train import fit
 
@@ -54,7 +54,32 @@ def test_bodies_that_look_at_different_grids_are_refused() -> None:
         ONE, architecture="vit_tiny_patch16_224", keywords={"depth": 1, "dynamic_img_size": True}
     )
     with pytest.raises(BackboneError, match="different sizes"):
-        Network(dataclasses.replace(BOTH, parts=(ONE, vit)), 5, 0.0, pretrained=False)
+        check_sizes(dataclasses.replace(BOTH, parts=(ONE, vit)), [224])
+
+
+@pytest.mark.parametrize("architecture", ["vit_small_patch32_224", "swin_tiny_patch4_window7_224"])
+def test_token_networks_take_photos_of_other_sizes(architecture: str) -> None:
+    check_sizes(find_backbone(architecture), [224, 256])
+
+
+@pytest.mark.parametrize("architecture", ["mixer_b16_224", "vit_base_patch14_dinov2"])
+def test_a_size_that_a_backbone_does_not_take_is_refused(architecture: str) -> None:
+    backbone = find_backbone(architecture)
+    check_sizes(backbone, [224])
+    with pytest.raises(BackboneError, match="does not take photos of 256 pixels"):
+        check_sizes(backbone, [224, 256])
+
+
+def test_fit_refuses_such_a_size_before_it_decodes_a_picture(
+    drawn_dataset: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(BackboneError, match="does not take photos of 256 pixels"):
+        fit(drawn_dataset, "mixer_b16_224", tmp_path / "run", FitSettings(), cache=tmp_path / "new")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_backbone_that_is_not_on_the_hub_has_the_address_of_its_weights() -> None:
+    assert find_backbone("gcvit_xxtiny").origin.startswith("https://github.com/")
 
 
 def test_one_of_several_backbones_that_is_missing_is_named() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.training.conftest import BRIEF, Trained
+from tests.training.conftest import BRIEF, Trained, regrouped
 from training.__main__ import app
 
 DAMAGES = [
@@ -16,6 +16,11 @@ DAMAGES = [
     ("settings.json", b'{"backbone": ', "settings.json is damaged"),
     ("settings.json", b"\xff", "settings.json is damaged"),
     ("settings.json", b"[]", "settings.json is not what fit writes"),
+    (
+        "settings.json",
+        b'{"backbone": "small", "fingerprint": "", "settings": {}}',
+        "settings.json is from another version",
+    ),
 ]
 RECORD_DAMAGE = ("metrics.json", b'{"epochs": [', "metrics.json is damaged")
 
@@ -26,12 +31,13 @@ def run(trained: Trained, tmp_path: Path) -> Path:
     return shutil.copytree(trained.run, tmp_path / "run")
 
 
-def resume(trained: Trained, run: Path) -> Result:
+def resume(trained: Trained, run: Path, data: Path | None = None) -> Result:
     settings = run.parent / "settings.toml"
     settings.write_text("\n".join(f"{name} = {json.dumps(v)}" for name, v in BRIEF.items()))
     arguments = [
-        "fit", "--data", str(trained.data), "--backbone", trained.backbone, "--run", str(run),
-        "--out", str(run.parent / "out"), "--settings", str(settings), "--no-wandb", "--resume",
+        "fit", "--data", str(data or trained.data), "--backbone", trained.backbone,
+        "--run", str(run), "--out", str(run.parent / "out"), "--settings", str(settings),
+        "--no-wandb", "--resume",
     ]  # fmt: skip
     return CliRunner().invoke(app, arguments, env={"COLUMNS": "500"})
 
@@ -69,3 +75,11 @@ def test_resume_does_not_throw_a_checkpoint_away_whose_settings_are_lost(
     assert result.exit_code == 2
     assert "settings.json" in result.output
     assert (run / "checkpoint.pth").is_file()
+
+
+def test_resume_refuses_what_was_trained_on_as_validation(
+    trained: Trained, run: Path, tmp_path: Path
+) -> None:
+    result = resume(trained, run, regrouped(trained.data, tmp_path / "data"))
+    assert result.exit_code == 2
+    assert "was started with other sides of the split; resume with the same" in result.output

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from ideitify.dataset import Picture, read_dataset
 from training.data import choose_pictures
-from training.split import choose_sources, near_duplicate_clusters, split_pictures
+from training.split import (
+    Split,
+    choose_sources,
+    near_duplicate_clusters,
+    sides_fingerprint,
+    split_pictures,
+)
 
 REAL_DATA = Path(__file__).parents[3] / "shared" / "deities"
 
@@ -71,6 +77,19 @@ def test_the_same_seed_gives_the_same_split_and_another_seed_another() -> None:
     assert (splits[0] != splits[2]).any()
 
 
+def test_every_picture_is_on_one_side() -> None:
+    valid, test = np.array([True, False, False]), np.array([False, True, False])
+    assert Split(valid, valid, [], test).sides.tolist() == ["valid", "test", "train"]
+    assert Split(valid, valid, []).sides.tolist() == ["valid", "train", "train"]
+
+
+def test_the_fingerprint_of_the_sides_knows_who_is_where_but_not_the_order() -> None:
+    pictures = [Picture(Path(name), "a", name, {"sha256": name * 64}) for name in "abc"]
+    before = sides_fingerprint(pictures, ["train", "valid", "valid"])
+    assert sides_fingerprint(pictures[::-1], ["valid", "valid", "train"]) == before
+    assert sides_fingerprint(pictures, ["valid", "train", "valid"]) != before
+
+
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=30))
 def test_clusters_join_exactly_the_pictures_linked_by_few_different_bits(hashes: list[int]) -> None:
     clusters = near_duplicate_clusters([f"{h:016x}" for h in hashes])
@@ -101,6 +120,7 @@ def test_the_real_dataset_is_split_by_source_but_for_the_named_classes() -> None
     valid, train = by_source & split.is_valid, by_source & ~split.is_valid
     assert not set(groups[valid]) & set(groups[train])
     assert len(set(categories)) == 57
+    assert split.is_valid.sum() == 512  # those of docs/experiments.md
     assert set(categories[split.is_valid]) == set(categories[~split.is_valid]) == set(categories)
     assert min(Counter(categories[~split.is_valid]).values()) >= 6
     assert len(pictures) < len(read_dataset(REAL_DATA))

@@ -205,7 +205,7 @@ def test_the_fitted_head_answers_like_the_logistic_regression(
 def test_resuming_with_other_settings_is_refused(
     fitted, drawn_dataset: Path, tiny_backbone: str, tmp_path: Path
 ) -> None:
-    facts = {"backbone": "tiny", "fingerprint": "0" * 64, "settings": {}}
+    facts = {"backbone": "tiny", "fingerprint": "0" * 64, "settings": {}, "sides": ""}
     (tmp_path / "settings.json").write_text(json.dumps(facts))
     with pytest.raises(RunError, match="other fingerprint and settings"):
         fit(

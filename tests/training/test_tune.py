@@ -8,6 +8,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 from typer.testing import CliRunner
 
+from tests.training.conftest import regrouped
 from training.__main__ import app
 from training.record import read_record
 from training.settings import FitSettings, load_settings
@@ -92,6 +93,13 @@ def test_other_settings_are_refused(search, tmp_path: Path) -> None:
         tune(data, backbone, out, FitSettings(), trials=2, minutes=1)
 
 
+def test_other_sides_of_the_split_are_refused(search, tmp_path: Path) -> None:
+    (data, backbone, out, settings), *_ = search
+    other = regrouped(data, tmp_path / "data")
+    with pytest.raises(TuneError, match="other sides of the split; go on with the same"):
+        tune(other, backbone, out, settings, trials=2, minutes=1)
+
+
 def test_other_data_backbone_or_bounds_are_refused(search) -> None:
     (*_, out, _), study, _ = search
     facts = study.user_attrs["facts"]
@@ -136,6 +144,22 @@ def test_a_hopeless_trial_is_stopped_at_an_epoch(
     assert list(pruned.intermediate_values) == [0]
     assert len(list((out / "trials").glob("*/history.csv"))) == 1
     assert not list((out / "trials").glob("*/checkpoint.pth"))
+
+
+@pytest.mark.filterwarnings("ignore:Fixed parameter")  # it is out of the bounds on purpose
+def test_a_trial_that_diverges_counts_and_the_search_goes_on(
+    drawn_dataset: Path, tiny_backbone: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, settings = tmp_path / "tune", TINY.model_copy(update={"learning_rate": 1e20})
+    arguments = (drawn_dataset, tiny_backbone, out, settings)
+    study = tune(*arguments, trials=1, minutes=60, cache=tmp_path)
+    assert "no longer finite" in capsys.readouterr().err
+    with pytest.raises(TuneError, match="more --trials"):
+        write_results(study, out)
+    study = tune(*arguments, trials=2, minutes=60, cache=tmp_path)
+    assert [trial.state for trial in study.trials] == [TrialState.PRUNED, TrialState.COMPLETE]
+    write_results(study, out)
+    assert "stopped after 0 epochs" in (out / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_search_without_a_whole_trial_has_no_best(search, tmp_path: Path) -> None:
