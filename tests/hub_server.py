@@ -35,7 +35,10 @@ LARGE_SUFFIXES = (
     ".safetensors",
     ".pkl",
 )  # as a new .gitattributes has
-LICENSES = {"cc0-1.0", "cc-by-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "mit", "other", "unknown"}
+LICENSES = {
+    "cc0-1.0", "cc-by-4.0", "cc-by-nc-4.0", "cc-by-sa-3.0", "cc-by-sa-4.0", "mit", "other",
+    "unknown",
+}  # fmt: skip
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -320,7 +323,7 @@ def _json(content: object) -> Answer:
 
 
 def _check_card(content: str) -> Answer:
-    """Refuse a card as the Hub does, for what a data set's can have wrong."""
+    """Refuse a card as the Hub does, for what ours can have wrong."""
     errors = []
     match = re.match(r"---\n(.*?)\n---\n", content, re.DOTALL)
     try:
@@ -333,10 +336,21 @@ def _check_card(content: str) -> Answer:
         errors.append('"license" must be one of the known ones')
     elif not re.fullmatch(r"n<1K|\d+[KM]<n<\d+[KM]", card.get("size_categories", "n<1K")):
         errors.append('"size_categories" must be one of the known ones')
+    elif not all(map(_is_model, _as_list(card.get("base_model", [])))):
+        errors.append('"base_model" must be the id of a model, or a list of them')
     elif not all(_is_result(result) for result in _model_index(card)):
         errors.append('"model-index" must name task, dataset and metrics of every result')
     answer = {"errors": [{"message": error} for error in errors], "warnings": []}
     return (400 if errors else 200), {}, json.dumps(answer).encode()
+
+
+def _as_list(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
+
+
+def _is_model(name: object) -> bool:
+    """Whether it could be the id of a repository."""
+    return isinstance(name, str) and bool(re.fullmatch(r"([\w.-]+/)?[\w.-]+", name))
 
 
 def _model_index(card: dict[str, Any]) -> list[dict[str, Any]]:

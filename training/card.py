@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
 from ideitify.bundle import Estimate, Manifest
 from ideitify.dataset import Picture
 
+LICENSE = "mit"  # of this project, and of what it makes of weights whose licence allows that
+_PERMISSIVE = re.compile(r"mit|apache-2\.0|bsd-.+|cc0-1\.0")
+_CREATIVE_COMMONS = re.compile(r"cc-by(-nc)?(-nd|-sa)?-4\.0")  # the Hub knows all of them by name
+
 CARD = """---
-license: mit
+license: {license}
 library_name: ideitify
 pipeline_tag: image-classification
 tags: [deities, iconography, onnx]
@@ -81,6 +86,32 @@ be measured. What this costs the trained deities on validation: {cost}.
 """
 
 
+RIGHTS = """
+The weights derive from the backbone's, so its licence, or each of its licences, named above, holds
+for them as well: read it before you use them or pass them on. Where it is unknown, ask who made
+them.
+"""
+
+
+def license_of(backbone_license: str | None) -> tuple[str, str | None]:
+    """The Hub's `license` of a model made from a backbone, and its `license_name` beside "other".
+
+    The weights derive from the backbone's, so they are not ours to put under any licence.
+
+    Args:
+        backbone_license: as in `Backbone.license`: an identifier with remarks in parentheses, or
+            several, joined by ";"; nothing or "unknown" where it is not recorded.
+    """
+    without_remarks = re.sub(r"\([^()]*\)", "", backbone_license or "")
+    slugs = [re.sub(r"[^a-z0-9.]+", "-", part.lower()) for part in without_remarks.split(";")]
+    names = sorted({slug.strip("-") or "unknown" for slug in slugs})
+    if all(map(_PERMISSIVE.fullmatch, names)):
+        return LICENSE, None
+    if len(names) == 1 and _CREATIVE_COMMONS.fullmatch(names[0]):
+        return names[0], None
+    return "other", "-and-".join(names)
+
+
 def model_card(manifest: Manifest, pictures: list[Picture], unseen: int) -> str:
     """README.md of a bundle.
 
@@ -91,7 +122,9 @@ def model_card(manifest: Manifest, pictures: list[Picture], unseen: int) -> str:
     sizes = Counter(picture.category for picture in pictures)
     licenses = Counter(picture.columns.get("license") or "unknown" for picture in pictures)
     training = manifest.training
+    license_id, license_name = license_of(training["backbone"]["license"])
     return CARD.format(
+        license=license_id + (f"\nlicense_name: {license_name}" if license_name else ""),
         name=manifest.name,
         created=manifest.created[:10],
         deity_count=len(manifest.labels) - len(manifest.prototypes) - 1,
@@ -120,6 +153,8 @@ def model_card(manifest: Manifest, pictures: list[Picture], unseen: int) -> str:
 def _notes(training: dict[str, Any]) -> str:
     """What is unusual about a training; empty where nothing is."""
     notes = ""
+    if license_of(training["backbone"]["license"])[0] != LICENSE:
+        notes += RIGHTS
     if made := training["pictures"].get("synthetic"):
         notes += (
             f"\n{made} machine-made variants of training pictures were trained on as well; no "

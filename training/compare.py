@@ -27,6 +27,8 @@ class Comparison(BaseModel):
     intervals over whole sources."""
 
     pictures: int
+    p_by_source: float  # of the first guesses, see `sign_flip_test`
+    p_by_source_deities: float
     mcnemar: McNemar
     mcnemar_deities: McNemar
     differences: dict[str, Estimate]
@@ -73,6 +75,8 @@ def compare(first: Predictions, second: Predictions) -> Comparison:
     changed = {c: n for c, n in counts.items() if n[0] != n[1]}
     return Comparison(
         pictures=len(categories),
+        p_by_source=sign_flip_test(*right, groups),
+        p_by_source_deities=sign_flip_test(right[0][deities], right[1][deities], groups[deities]),
         mcnemar=mcnemar(*right),
         mcnemar_deities=mcnemar(right[0][deities], right[1][deities]),
         differences=differences,
@@ -81,11 +85,39 @@ def compare(first: Predictions, second: Predictions) -> Comparison:
 
 
 def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
-    """Exact test of whether two bool (n,) of right answers differ by more than chance."""
+    """Exact test of whether two bool (n,) of right answers differ by more than chance.
+
+    It takes pictures as independent, which those of one source are not.
+    """
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     changed = only_first + only_second
     p_value = float(binomtest(only_second, changed, 0.5).pvalue) if changed else 1.0
     return McNemar(only_first=only_first, only_second=only_second, p_value=p_value)
+
+
+def sign_flip_test(
+    first: np.ndarray, second: np.ndarray, groups: np.ndarray, flips: int = 10_000, seed: int = 0
+) -> float:
+    """Two-sided p of whether right answers differ by more than chance, over whole sources.
+
+    Without a difference, what a source gains might as well have been what it loses, so its sign is
+    flipped, for all its pictures at once (sign-flipping permutation test by blocks: Winkler et al.,
+    "Multi-level block permutation", NeuroImage 2015). The real signs count as one of the flips
+    (Phipson and Smyth, "Permutation P-values Should Never Be Zero", 2010). Where all pictures are
+    of one source, each is flipped on its own.
+
+    Args:
+        first, second: bool (n,), right answers.
+        groups: the source of each picture (n,).
+    """
+    names, group_of = np.unique(groups, return_inverse=True)
+    if len(names) == 1:
+        group_of = np.arange(len(group_of))
+    gains = np.bincount(group_of, second.astype(int) - first)
+    gains = gains[gains != 0].astype(int)
+    kept = np.random.default_rng(seed).integers(0, 2, (flips, len(gains)), np.int8) @ gains
+    as_large = np.abs(2 * kept - gains.sum()) >= abs(gains.sum())
+    return float((1 + as_large.sum()) / (1 + flips))
 
 
 def _hits(predictions: Predictions, k: int) -> np.ndarray:
@@ -102,10 +134,14 @@ def _difference(first: np.ndarray, second: np.ndarray) -> Callable[[np.ndarray],
 def lines(comparison: Comparison) -> list[str]:
     """The comparison in words, a line each."""
     said = [f"second bundle against the first, on {comparison.pictures} pictures:"]
-    for title, test in (("all", comparison.mcnemar), ("deities", comparison.mcnemar_deities)):
+    for title, p_by_source, test in (
+        ("all", comparison.p_by_source, comparison.mcnemar),
+        ("deities", comparison.p_by_source_deities, comparison.mcnemar_deities),
+    ):
         said.append(
             f"  {title}: only the first is right on {test.only_first}, only the second on "
-            f"{test.only_second}; exact McNemar p = {test.p_value:.3g}"
+            f"{test.only_second}; p = {p_by_source:.3g} by source, exact McNemar p = "
+            f"{test.p_value:.3g} by picture"
         )
     for name, figure in comparison.differences.items():
         said.append(f"  {name} {figure.value:+.3f} ({figure.low:+.3f} to {figure.high:+.3f})")

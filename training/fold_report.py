@@ -17,15 +17,9 @@ from sklearn.metrics import precision_recall_fscore_support
 from ideitify.dataset import NONE_CATEGORY
 from ideitify.recognizer import softmax
 from training.crossvalidate import LOGITS_NAME, PLAN_NAME, PREDICTIONS_NAME, fold_folders
-from training.metrics import (
-    bootstrap,
-    macro_f1,
-    negative_log_likelihood,
-    top_k_accuracy,
-    wilson_interval,
-)
+from training.metrics import bootstrap, macro_f1, top_k_accuracy, wilson_interval
 from training.page import COLOURS, chart, render
-from training.record import read_record, write_json
+from training.record import read_record, tempered_loss, write_json
 
 SUMMARY_NAME, REPORT_NAME = "crossvalidation.json", "report.html"
 TOP_K = {"accuracy": 1, "top_3_accuracy": 3, "top_5_accuracy": 5}
@@ -59,7 +53,8 @@ def report(out: Path) -> dict[str, Any]:
     rows = [row for table in tables for row in table]
     index = {label: number for number, label in enumerate(labels)}
     targets = np.array([index[row["truth"]] for row in rows])
-    probabilities = softmax(np.concatenate([np.load(fold / LOGITS_NAME) for fold in folds]))
+    logits = np.concatenate([np.load(fold / LOGITS_NAME) for fold in folds])
+    probabilities = softmax(logits)
     fold_of = np.repeat(np.arange(len(folds)), [len(table) for table in tables])
 
     per_fold = [
@@ -67,7 +62,7 @@ def report(out: Path) -> dict[str, Any]:
             "name": fold.name,
             "pictures": int((fold_of == number).sum()),
             "epochs": len(read_record(fold)["epochs"]),
-            **_figures(probabilities[fold_of == number], targets[fold_of == number]),
+            **_figures(logits[fold_of == number], targets[fold_of == number]),
         }
         for number, fold in enumerate(folds)
     ]
@@ -98,10 +93,12 @@ def _table(fold: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _figures(probabilities: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+def _figures(logits: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    """Figures of one fold, defined as those of every epoch are."""
+    probabilities = softmax(logits)
     return {
         **{name: float(figure(probabilities, targets)) for name, figure in SHARES.items()},
-        "negative_log_likelihood": negative_log_likelihood(probabilities, targets),
+        "negative_log_likelihood": tempered_loss(logits, targets),
     }
 
 

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from tests.tiny import write_bundle
 from tests.training.test_evaluate import run, write_dataset
 from training.__main__ import app
-from training.compare import mcnemar
+from training.compare import mcnemar, sign_flip_test
 
 
 def test_mcnemar_counts_only_what_changed() -> None:
@@ -19,6 +19,32 @@ def test_mcnemar_counts_only_what_changed() -> None:
     assert (test.only_first, test.only_second) == (1, 9)
     assert test.p_value == pytest.approx(22 / 1024)  # two-sided binomial of 1 in 10
     assert mcnemar(first, first).p_value == 1.0
+
+
+def test_the_sign_flips_of_single_pictures_are_nearly_mcnemars_test() -> None:
+    first = np.array([True] * 50 + [True] * 1 + [False] * 9)
+    second = np.array([True] * 50 + [False] * 1 + [True] * 9)
+    one_each, one_for_all = np.arange(60), np.zeros(60, int)
+    assert sign_flip_test(first, second, one_each) == pytest.approx(22 / 1024, abs=0.005)
+    assert sign_flip_test(first, second, one_for_all) == pytest.approx(22 / 1024, abs=0.005)
+    assert sign_flip_test(first, first, one_each) == 1.0
+
+
+def test_what_one_source_gained_is_no_evidence_however_many_its_pictures() -> None:
+    first, second = np.zeros(60, bool), np.arange(60) < 30
+    assert mcnemar(first, second).p_value < 1e-6
+    assert sign_flip_test(first, second, np.arange(60) // 30) == 1.0
+
+
+def test_of_bundles_that_do_not_differ_the_test_by_source_calls_few_different() -> None:
+    rng, groups, draws = np.random.default_rng(0), np.repeat(np.arange(50), 10), 1000
+    by_source, by_picture = [], []
+    for _ in range(draws):  # a source is easy or hard for each bundle, by the same chance
+        first, second = rng.random((2, 500)) < rng.choice([0.55, 0.85], (2, 50)).repeat(10, axis=1)
+        by_source.append(sign_flip_test(first, second, groups, flips=500) < 0.05)
+        by_picture.append(mcnemar(first, second).p_value < 0.05)
+    assert np.mean(by_source) == pytest.approx(0.05, abs=0.02)  # three standard errors
+    assert np.mean(by_picture) > 0.1
 
 
 def test_a_bundle_that_knows_less_loses_its_class(tmp_path: Path) -> None:
@@ -32,7 +58,7 @@ def test_a_bundle_that_knows_less_loses_its_class(tmp_path: Path) -> None:
     assert "on 9 pictures" in said  # those that are labels of both
     said = run("compare", tmp_path / "first", tmp_path / "first", "--data", data)
     assert "accuracy +0.000 (+0.000 to +0.000)" in said
-    assert "McNemar p = 1" in said
+    assert "p = 1 by source, exact McNemar p = 1 by picture" in said
     assert (tmp_path / "c.json").is_file()
 
 

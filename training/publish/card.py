@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from huggingface_hub import EvalResult, ModelCard
 
 from ideitify.bundle import Estimate, Manifest
+from training.card import LICENSE, license_of
 from training.publish.forms import FASTAI_FILES, TIMM_FILES
 
 _HUB_PAGE = "https://huggingface.co/"
+_HUB_MODEL = re.compile(rf"{re.escape(_HUB_PAGE)}([\w.-]+/[\w.-]+)")
 _METRIC_TYPES = {"macro_f1": "f1", "none_auroc": "roc_auc"}  # the Hub's names; others stay
 
 LOAD = """\
@@ -68,9 +71,12 @@ def hub_card(
     has_timm, has_fastai = names.issuperset(TIMM_FILES), names.issuperset(FASTAI_FILES)
     libraries = ["timm"] * has_timm + ["fastai"] * has_fastai
     front.tags = list(dict.fromkeys([*(front.tags or []), *libraries]))
-    origin = manifest.training.get("backbone", {}).get("origin", "")
-    if origin.startswith(_HUB_PAGE):
-        front.base_model = origin.removeprefix(_HUB_PAGE)
+    backbone = manifest.training.get("backbone", {})
+    if front.license == LICENSE:  # what cards once said of every backbone
+        front.license, front.license_name = license_of(backbone.get("license"))
+    models = list(dict.fromkeys(_HUB_MODEL.findall(backbone.get("origin", ""))))
+    if models:
+        front.base_model = models if len(models) > 1 else models[0]
     front.model_name = manifest.name
     front.eval_results = [
         _result(pictures, metric, estimate)

@@ -120,6 +120,54 @@ def test_the_card_holds_results_and_how_to_load_and_cite(
         assert words in card.text
 
 
+@pytest.mark.parametrize(
+    ("license_text", "origin", "front"),
+    [
+        (
+            "cc-by-nc-4.0",
+            "https://huggingface.co/timm/convnextv2_tiny.fcmae_ft_in22k_in1k",
+            {"license": "cc-by-nc-4.0", "base_model": "timm/convnextv2_tiny.fcmae_ft_in22k_in1k"},
+        ),
+        (
+            "apache-2.0; unknown",
+            "https://huggingface.co/timm/mobilenetv2_100.ra_in1k; github.com/someone/weights a; "
+            "https://huggingface.co/timm/mobilenetv3_large_100.ra_in1k",
+            {
+                "license": "other",
+                "license_name": "apache-2.0-and-unknown",
+                "base_model": [
+                    "timm/mobilenetv2_100.ra_in1k",
+                    "timm/mobilenetv3_large_100.ra_in1k",
+                ],
+            },
+        ),
+        ("mit", "https://huggingface.co/None", {"license": "mit"}),
+    ],
+)
+def test_the_card_credits_every_backbone_of_the_hub_and_claims_no_more_rights_than_they_give(
+    hub: Hub, client: None, trained: Trained, tmp_path: Path,
+    license_text: str, origin: str, front: dict[str, object],
+) -> None:  # fmt: skip
+    shutil.copytree(trained.bundle, tmp_path / "bundle")  # its card says mit, as all once did
+    path = tmp_path / "bundle" / "bundle.json"
+    manifest = json.loads(path.read_text())
+    manifest["training"]["backbone"] |= {"license": license_text, "origin": origin}
+    path.write_text(json.dumps(manifest))
+    hub_module.publish(tmp_path / "bundle", NAME, run=tmp_path / "no run")
+    card = ModelCard(hub.repositories[NAME]["README.md"].decode()).data.to_dict()
+    rights = ("license", "license_name", "base_model")
+    assert {name: card[name] for name in rights if name in card} == front
+
+
+@pytest.mark.parametrize("named", ["timm/a; https://huggingface.co/timm/b", "[timm/a, b c]"])
+def test_the_hub_refuses_a_backbone_that_is_no_repository(
+    hub: Hub, client: None, named: str
+) -> None:
+    card = ModelCard(f"---\nlicense: mit\nbase_model: {named}\n---\n")
+    with pytest.raises(ValueError, match="must be the id of a model"):
+        card.validate()
+
+
 def test_nothing_is_sent_where_nothing_changed(hub: Hub, publish: Publish) -> None:
     first = publish(tag="v1.0")
     hub.requests.clear()
