@@ -213,6 +213,16 @@ def test_a_link_between_entries_and_the_way_to_all_of_them_are_in_the_address(
         heading(chrome, name)
 
 
+def test_what_has_the_focus_is_not_under_the_tabs(chrome: Browser, site: str) -> None:
+    chrome.look(PHONE)
+    chrome.open(f"{site}/explore")
+    link = chrome.find("[class*='st-key-card-'] a", "Bastet")
+    chrome.run("arguments[0].scrollIntoView({block: 'end'})", link)
+    below = chrome.run("return arguments[0].getBoundingClientRect().bottom", link)
+    tabs = chrome.run("return document.querySelector('.st-key-tabs').getBoundingClientRect().top")
+    assert 0 < below <= tabs
+
+
 def test_a_short_address_leads_to_its_entry_and_does_not_catch_who_goes_back(
     chrome: Browser, site: str
 ) -> None:
