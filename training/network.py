@@ -32,16 +32,16 @@ def feature_map(body: nn.Module, photos: torch.Tensor) -> torch.Tensor:
         BackboneError: the body gives features of neither kind.
     """
     features = body.forward_features(photos)
+    if not isinstance(features, torch.Tensor) or features.ndim not in (3, 4):
+        raise BackboneError("this backbone gives no feature map; choose another")
     if features.ndim == 3:  # tokens (n, t, d) of a square grid, class tokens first
         patches = features[:, getattr(body, "num_prefix_tokens", 0) :]
         side = round(patches.shape[1] ** 0.5)
         if side * side != patches.shape[1]:
             raise BackboneError("this backbone's tokens are not a square grid")
         features = patches.transpose(1, 2).unflatten(2, (side, side))
-    elif features.ndim == 4 and features.shape[1] != body.num_features:
+    elif features.shape[1] != body.num_features:
         features = features.permute(0, 3, 1, 2)  # Swin and others keep channels last
-    elif features.ndim != 4:
-        raise BackboneError("this backbone gives no feature map; choose another")
     return features
 
 
@@ -57,9 +57,10 @@ def check_sizes(backbone: Backbone, sizes: Iterable[int]) -> None:
             try:
                 feature_map(body, torch.zeros(2, 3, size, size))
             except (AssertionError, RuntimeError) as error:
+                why = f" ({error})" if str(error) else ""
                 raise BackboneError(
-                    f"{backbone.name} does not take photos of {size} pixels ({error}): set "
-                    "train_size and valid_size in a file for --settings"
+                    f"{backbone.name} does not take photos of {size} pixels{why}: set train_size "
+                    "and valid_size in a file for --settings"
                 ) from error
 
 

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from ideitify import Answer, Candidate, Verdict
+from ideitify import Answer, Verdict
 from ideitify.circles import Broader
 from ideitify.words import headline
+from tests.tiny import answer
 
 FORM = Broader("form", "vishnu", "Hinduism", 0.83)
 FAMILY = Broader("family", "Olympian gods", "Ancient Greek religion", 0.83)
 TRADITION = Broader("tradition", "Christianity", "Christianity", 0.83)
-
-
-def answer(
-    verdict: Verdict, none: float = 0.01, broader: Broader | None = None, **candidates: float
-) -> Answer:
-    listed = [
-        Candidate(slug.replace("_", "-"), probability) for slug, probability in candidates.items()
-    ]
-    return Answer(verdict, listed, none, np.zeros(1), np.zeros((1, 1, 1)), ("none",), broader)
 
 
 @pytest.mark.parametrize(

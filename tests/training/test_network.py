@@ -70,6 +70,11 @@ def test_a_size_that_a_backbone_does_not_take_is_refused(architecture: str) -> N
         check_sizes(backbone, [224, 256])
 
 
+def test_a_backbone_without_a_feature_map_is_refused() -> None:
+    with pytest.raises(BackboneError, match="gives no feature map"):
+        check_sizes(find_backbone("crossvit_9_240"), [240])
+
+
 def test_fit_refuses_such_a_size_before_it_decodes_a_picture(
     drawn_dataset: Path, tmp_path: Path
 ) -> None:

@@ -1,23 +1,14 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from ideitify import Answer, Candidate, Verdict, find_entry, knowledge
+from ideitify import Verdict, find_entry, knowledge
 from ideitify.circles import Broader
+from tests.tiny import answer
 from views import words
 
 FORM = Broader("form", "vishnu", "Hinduism", 0.83)
 FAMILY = Broader("family", "Olympian gods", "Ancient Greek religion", 0.83)
-
-
-def answer(
-    verdict: Verdict, none: float = 0.01, broader: Broader | None = None, **candidates: float
-) -> Answer:
-    listed = [
-        Candidate(slug.replace("_", "-"), probability) for slug, probability in candidates.items()
-    ]
-    return Answer(verdict, listed, none, np.zeros(1), np.zeros((1, 1, 1)), ("none",), broader)
 
 
 def test_the_headline_has_its_names_in_bold_as_they_are() -> None:
