@@ -11,7 +11,7 @@ import os
 import sys
 import textwrap
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -107,9 +107,10 @@ def identify(
     try:
         recognizer = Recognizer.load(bundle, trust_pickle=trust_pickle, limits=_settings())
         records = identify_photos(recognizer, names, top, heatmaps)
+        few = recognizer.manifest.prototypes
         with _csv_writer(table, top) as write_row, _progress(len(names)) as advance:
             for record, answer in records:
-                _print_record(record, answer, as_json)
+                _print_record(record, answer, as_json, few)
                 write_row(record)
                 failed += "error" in record
                 advance()
@@ -262,18 +263,24 @@ def _write_heatmap(path: Path, recognizer: Recognizer, photo: str | bytes, answe
     overlay.save(path)
 
 
-def _print_record(record: dict[str, Any], answer: Answer | None, as_json: bool) -> None:
+def _print_record(
+    record: dict[str, Any], answer: Answer | None, as_json: bool, few: Collection[str]
+) -> None:
     if as_json:
         print(json.dumps(record, ensure_ascii=False), flush=True)
     elif answer is None:
         print(f"{record['file']}: {record['error']}", file=sys.stderr)
     else:
-        print(f"{record['file']}: {describe_answer(answer, len(record['candidates']))}")
+        print(f"{record['file']}: {describe_answer(answer, len(record['candidates']), few)}")
 
 
-def describe_answer(answer: Answer, top: int) -> str:
-    """An answer in words: a sentence, then what it rests on with the probabilities."""
-    from ideitify.words import headline
+def describe_answer(answer: Answer, top: int, few: Collection[str]) -> str:
+    """An answer in words: a sentence, then what it rests on with the probabilities.
+
+    Args:
+        few: slugs that the model knows from few pictures only, as `Manifest.prototypes`.
+    """
+    from ideitify.words import from_few_pictures, headline, percent
 
     circle, candidates = answer.broader, answer.candidates[:top]
     shares = [
@@ -281,8 +288,9 @@ def describe_answer(answer: Answer, top: int) -> str:
         *((c.probability, f"{find_entry(c.deity).name} ({c.deity})") for c in candidates),
         (answer.none_probability, "no deity that I know"),
     ]
-    lines = [f"  {probability:6.1%}  {name}" for probability, name in shares]
-    return "\n".join([f"{headline(answer)}.", *lines])
+    lines = [f"{percent(probability):>10}  {name}" for probability, name in shares]
+    said = filter(None, (f"{headline(answer)}.", from_few_pictures(answer, few)))
+    return "\n".join([" ".join(said), *lines])
 
 
 @contextmanager

@@ -1,8 +1,8 @@
-"""An answer as a sentence, the same wherever people read it: on the command line and in the app."""
+"""An answer in words, the same wherever people read it: on the command line and in the app."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from ideitify.knowledge import Entry, find_entry
 from ideitify.recognizer import Answer, Candidate, Verdict
@@ -30,7 +30,18 @@ def headline(answer: Answer, write: Callable[[str], str] = str) -> str:
             if leans_to_nobody(answer):
                 return f"Perhaps nobody that I know, or {_named(first, write)}"
             names = [_named(find_entry(rival.deity), write) for rival in rivals(answer)]
-            return f"Could be {_either(names)}" if len(names) > 1 else f"Perhaps {names[0]}"
+            return f"Could be {_list(names, 'or')}" if len(names) > 1 else f"Perhaps {names[0]}"
+
+
+def from_few_pictures(answer: Answer, prototypes: Collection[str]) -> str | None:
+    """Which of the names that the answer gives the model knows from few pictures only."""
+    given = {
+        Verdict.DEITY: answer.candidates[:1],
+        Verdict.UNSURE: rivals(answer),
+        Verdict.NO_DEITY: [],
+    }[answer.verdict]
+    few = [find_entry(c.deity).name for c in given if c.deity in prototypes]
+    return f"I know {_list(few, 'and')} from few pictures only." if few else None
 
 
 def rivals(answer: Answer) -> list[Candidate]:
@@ -45,6 +56,15 @@ def leans_to_nobody(answer: Answer) -> bool:
     return answer.none_probability > answer.candidates[0].probability
 
 
+def percent(share: float) -> str:
+    """A share in 0..1 as people say it; never a false 0 or 100 %."""
+    if share < 0.01:
+        return "under 1 %"
+    if share > 0.99:
+        return "over 99 %"
+    return f"{share:.0%}".replace("%", " %")
+
+
 def _named(entry: Entry, write: Callable[[str], str]) -> str:
     """How a sentence names the entry: a group is never passed off as a person."""
     name = write(entry.name)
@@ -55,7 +75,7 @@ def _named(entry: Entry, write: Callable[[str], str]) -> str:
     return f"{'an' if entry.name[0] in 'AEIOU' else 'a'} {name}"
 
 
-def _either(names: Iterable[str]) -> str:
+def _list(names: Iterable[str], conjunction: str) -> str:
     """ "A", "A or B", "A, B or C"."""
     *others, last = names
-    return f"{', '.join(others)} or {last}" if others else last
+    return f"{', '.join(others)} {conjunction} {last}" if others else last

@@ -12,7 +12,7 @@ from PIL import Image
 from ideitify import Answer, BundleError, PhotoError, Recognizer, Verdict, find_entry, open_photo
 from ideitify.fetch import FetchError, fetch_photo
 from ideitify.heatmap import heat_map, heat_overlay
-from ideitify.words import headline
+from ideitify.words import from_few_pictures, headline, leans_to_nobody, percent, rivals
 from views import parts, words
 
 SHOWN_SIDE = 512  # enough for a sharp picture in its column
@@ -121,7 +121,7 @@ def show(snap: Snap) -> None:
     if answer.verdict is Verdict.DEITY:
         parts.show_names(first)
     said = words.confidence(answer)
-    if few := words.from_few_pictures(answer, parts.load_recognizer().manifest.prototypes):
+    if few := from_few_pictures(answer, parts.load_recognizer().manifest.prototypes):
         said += f" {few}"
     heard = f'<span class="heard">{escape(headline(answer))}.</span>'
     st.html(f'<p class="lead" role="status">{heard} {escape(said)}</p>')
@@ -135,7 +135,7 @@ def show(snap: Snap) -> None:
             explain(answer)
         case Verdict.UNSURE:
             compare(answer)
-            if words.leans_to_nobody(answer):
+            if leans_to_nobody(answer):
                 advise()
         case Verdict.NO_DEITY:
             advise()
@@ -169,9 +169,9 @@ def show_candidates(answer: Answer) -> None:
             with st.container(key=f"bar-{candidate.deity}", gap=None):
                 parts.link_to(find_entry(candidate.deity))
                 bar = f'<span style="width:{candidate.probability:.1%}"></span>'
-                share = words.percent(candidate.probability)
+                share = percent(candidate.probability)
                 st.html(f'<div class="bar">{bar}</div><b>{share}</b>')
-    st.html(f'<p class="quiet">No deity that I know: {words.percent(answer.none_probability)}</p>')
+    st.html(f'<p class="quiet">No deity that I know: {percent(answer.none_probability)}</p>')
 
 
 def explain(answer: Answer) -> None:
@@ -201,7 +201,7 @@ def show_difference(one: str, other: str) -> None:
 def compare(answer: Answer) -> None:
     """The candidates side by side, with what to check."""
     parts.heading("Check the picture")
-    likely = [find_entry(c.deity) for c in answer.candidates[: max(2, len(words.rivals(answer)))]]
+    likely = [find_entry(c.deity) for c in answer.candidates[: max(2, len(rivals(answer)))]]
     for entry, column in zip(likely, st.columns(len(likely), gap="medium"), strict=True):
         with column:
             parts.link_to(entry)

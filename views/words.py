@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 
 from ideitify import Answer, Candidate, Entry, Verdict, find_entry
 from ideitify import words as core
 from ideitify.bundle import Manifest
 from ideitify.dataset import NONE_CATEGORY
 from ideitify.knowledge import fold
-from ideitify.words import RIVAL_SHARE, leans_to_nobody, rivals
+from ideitify.words import RIVAL_SHARE, leans_to_nobody, percent
 
 ASPECTS = {
     "attributes": "Signs and symbols",
@@ -63,29 +62,9 @@ def native_name(entry: Entry) -> tuple[str, str] | None:
     return next(told, None)
 
 
-def percent(share: float) -> str:
-    """A share in 0..1 as people say it; never a false 0 or 100 %."""
-    if share < 0.01:
-        return "under 1 %"
-    if share > 0.99:
-        return "over 99 %"
-    return f"{share:.0%}".replace("%", " %")
-
-
 def headline(answer: Answer) -> str:
     """The answer in one sentence, as Markdown, its names in bold."""
     return core.headline(answer, lambda name: f"**{plain(name)}**")
-
-
-def from_few_pictures(answer: Answer, prototypes: Collection[str]) -> str | None:
-    """Which of the names that the answer gives the model knows from few pictures only."""
-    given = {
-        Verdict.DEITY: answer.candidates[:1],
-        Verdict.UNSURE: rivals(answer),
-        Verdict.NO_DEITY: [],
-    }[answer.verdict]
-    few = [find_entry(c.deity).name for c in given if c.deity in prototypes]
-    return f"I know {' and '.join(few)} from few pictures only." if few else None
 
 
 def confidence(answer: Answer) -> str:

@@ -170,11 +170,11 @@ def test_the_answer_in_words(run, tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"")
     done = run("identify", "red.png", "violet.png", "grey.png", "broken.png", "--top", "2")
     assert done.returncode == 1
-    assert "red.png: This looks like Ganesha.\n  100.0%  Ganesha (ganesha)" in done.stdout
-    assert "violet.png: Could be Ganesha or Krishna.\n   48.8%  " in done.stdout
+    assert "red.png: This looks like Ganesha.\n over 99 %  Ganesha (ganesha)" in done.stdout
+    assert "violet.png: Could be Ganesha or Krishna.\n      49 %  " in done.stdout
     assert "grey.png: I see no deity that I know here.\n" in done.stdout
     assert "shiva" not in done.stdout, "the third"
-    assert done.stdout.endswith("\n   71.1%  no deity that I know\n")
+    assert done.stdout.endswith("\n      71 %  no deity that I know\n")
     assert done.stderr == "broken.png: The file is empty: choose the photo again.\n"
 
 
@@ -300,6 +300,13 @@ def test_info_tells_the_labels_known_from_few_pictures_apart(run, tmp_path: Path
     assert "1 of the labels, known from few pictures: shiva\n" in done.stdout
 
 
+def test_a_name_known_from_few_pictures_is_said_to_be(run, tmp_path: Path) -> None:
+    write_bundle(tmp_path / "few", prototypes=["ganesha"])
+    (tmp_path / "red.png").write_bytes(png(RED))
+    said, *_ = run("identify", "red.png", "--bundle", "few").stdout.splitlines()
+    assert said == "red.png: This looks like Ganesha. I know Ganesha from few pictures only."
+
+
 @pytest.mark.parametrize(
     ("colours", "sentence"),
     [
@@ -319,7 +326,7 @@ def test_an_unsure_answer_claims_no_more_than_it_knows(
     first, *shares, nobody = run(*arguments).stdout.splitlines()
     assert first.startswith(f"a.png: {sentence}")
     assert len(shares) == min(int(top), 3)
-    assert nobody.endswith("%  no deity that I know")
+    assert nobody.endswith(" %  no deity that I know")
     (record,) = records(run(*arguments, "--json"))
     assert len(record["candidates"]) == len(shares)
 
@@ -333,7 +340,7 @@ def test_an_unsure_answer_names_its_circle(run, tmp_path: Path) -> None:
     arguments = ["identify", "violet.png", "--bundle", "broader"]
     said = run(*arguments).stdout.splitlines()
     assert said[0] == "violet.png: This looks like a figure of Hinduism."
-    assert said[1].endswith("%  a figure of Hinduism")
+    assert said[1].endswith(" %  a figure of Hinduism")
     (record,) = records(run(*arguments, "--json", "--csv", "answers.csv"))
     assert record["broader"]["name"] == "Hinduism"
     with (tmp_path / "answers.csv").open(encoding="utf-8", newline="") as file:

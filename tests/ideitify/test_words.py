@@ -6,7 +6,7 @@ import pytest
 
 from ideitify import Answer, Verdict
 from ideitify.circles import Broader
-from ideitify.words import headline
+from ideitify.words import from_few_pictures, headline, percent
 from tests.tiny import answer
 
 FORM = Broader("form", "vishnu", "Hinduism", 0.83)
@@ -50,3 +50,24 @@ def test_the_answer_in_a_sentence(given: Answer, expected: str) -> None:
 )
 def test_names_are_written_as_their_reader_needs_them(given: Answer, expected: str) -> None:
     assert headline(given, lambda name: f"<{name}>") == expected
+
+
+def test_a_name_known_from_few_pictures_is_said_to_be() -> None:
+    few = ["krishna", "zeus"]
+    sure = answer(Verdict.DEITY, krishna=0.9, zeus=0.1)
+    assert from_few_pictures(sure, few) == "I know Krishna from few pictures only."
+    torn = answer(Verdict.UNSURE, krishna=0.4, rama=0.3, zeus=0.3)
+    assert from_few_pictures(torn, few) == "I know Krishna and Zeus from few pictures only."
+    three = answer(Verdict.UNSURE, krishna=0.3, rama=0.3, zeus=0.2)
+    said = from_few_pictures(three, [*few, "rama"])
+    assert said == "I know Krishna, Rama and Zeus from few pictures only."
+    assert from_few_pictures(answer(Verdict.DEITY, rama=0.9, zeus=0.1), few) is None
+    assert from_few_pictures(answer(Verdict.NO_DEITY, none=0.9, zeus=0.1), few) is None
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [(0, "under 1 %"), (0.0101, "1 %"), (0.495, "50 %"), (0.99, "99 %"), (1, "over 99 %")],
+)
+def test_percent_promises_nothing_absolute(share: float, expected: str) -> None:
+    assert percent(share) == expected

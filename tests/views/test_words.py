@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import pytest
-
 from ideitify import Verdict, find_entry, knowledge
 from ideitify.circles import Broader
 from tests.tiny import answer
@@ -50,24 +48,6 @@ def test_a_native_name_is_one_that_tells_more_than_the_main_name() -> None:
     for entry in knowledge().values():
         if told := words.native_name(entry):
             assert told[1].casefold() != entry.name.casefold()
-
-
-def test_a_name_known_from_few_pictures_is_said_to_be() -> None:
-    few = ["krishna", "zeus"]
-    sure = answer(Verdict.DEITY, krishna=0.9, zeus=0.1)
-    assert words.from_few_pictures(sure, few) == "I know Krishna from few pictures only."
-    torn = answer(Verdict.UNSURE, krishna=0.4, rama=0.3, zeus=0.3)
-    assert words.from_few_pictures(torn, few) == "I know Krishna and Zeus from few pictures only."
-    assert words.from_few_pictures(answer(Verdict.DEITY, rama=0.9, zeus=0.1), few) is None
-    assert words.from_few_pictures(answer(Verdict.NO_DEITY, none=0.9, zeus=0.1), few) is None
-
-
-@pytest.mark.parametrize(
-    ("share", "expected"),
-    [(0, "under 1 %"), (0.0101, "1 %"), (0.495, "50 %"), (0.99, "99 %"), (1, "over 99 %")],
-)
-def test_percent_promises_nothing_absolute(share: float, expected: str) -> None:
-    assert words.percent(share) == expected
 
 
 def test_plain_text_survives_markdown() -> None:
