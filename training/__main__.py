@@ -337,8 +337,8 @@ def compare(
 
     with _in_one_sentence():
         judged = choose_common_side(data, [read_manifest(first), read_manifest(second)], split)
-        typer.echo(f"{len(judged.pictures)} pictures: {judged.words}", err=True)
-        comparison = paired(*(predict_pictures(b, judged.pictures) for b in (first, second)))
+        predictions = [predict_pictures(bundle, judged.pictures) for bundle in (first, second)]
+        comparison = paired(*predictions, judged.words)
         print(*lines(comparison), sep="\n")
         if out is not None:
             write_whole(out, comparison.model_dump_json(indent=1) + "\n")

@@ -27,6 +27,7 @@ class Comparison(BaseModel):
     intervals over whole sources."""
 
     pictures: int
+    pictures_are: str  # which ones, and whether a bundle was made of some
     p_by_source: float  # of the first guesses, see `sign_flip_test`
     p_by_source_deities: float
     mcnemar: McNemar
@@ -35,8 +36,11 @@ class Comparison(BaseModel):
     classes: dict[str, tuple[int, int, int]]  # label -> right by first, by second, of n; changed
 
 
-def compare(first: Predictions, second: Predictions) -> Comparison:
+def compare(first: Predictions, second: Predictions, pictures_are: str) -> Comparison:
     """Compare two bundles, paired by picture.
+
+    Args:
+        pictures_are: what is to be said of the pictures, see `training.sides.Judged`.
 
     Raises:
         DatasetError: the predictions are not of the same pictures.
@@ -75,6 +79,7 @@ def compare(first: Predictions, second: Predictions) -> Comparison:
     changed = {c: n for c, n in counts.items() if n[0] != n[1]}
     return Comparison(
         pictures=len(categories),
+        pictures_are=pictures_are,
         p_by_source=sign_flip_test(*right, groups),
         p_by_source_deities=sign_flip_test(right[0][deities], right[1][deities], groups[deities]),
         mcnemar=mcnemar(*right),
@@ -133,7 +138,10 @@ def _difference(first: np.ndarray, second: np.ndarray) -> Callable[[np.ndarray],
 
 def lines(comparison: Comparison) -> list[str]:
     """The comparison in words, a line each."""
-    said = [f"second bundle against the first, on {comparison.pictures} pictures:"]
+    said = [
+        f"second bundle against the first, on {comparison.pictures} pictures:",
+        f"  {comparison.pictures_are}",
+    ]
     for title, p_by_source, test in (
         ("all", comparison.p_by_source, comparison.mcnemar),
         ("deities", comparison.p_by_source_deities, comparison.mcnemar_deities),

@@ -1,15 +1,18 @@
 """Two bundles on the same pictures, paired."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from ideitify.dataset import read_dataset
 from tests.tiny import write_bundle
 from tests.training.test_evaluate import run, write_dataset
 from training.__main__ import app
 from training.compare import mcnemar, sign_flip_test
+from training.sides import seen_names
 
 
 def test_mcnemar_counts_only_what_changed() -> None:
@@ -59,7 +62,26 @@ def test_a_bundle_that_knows_less_loses_its_class(tmp_path: Path) -> None:
     said = run("compare", tmp_path / "first", tmp_path / "first", "--data", data)
     assert "accuracy +0.000 (+0.000 to +0.000)" in said
     assert "p = 1 by source, exact McNemar p = 1 by picture" in said
-    assert (tmp_path / "c.json").is_file()
+    assert json.loads((tmp_path / "c.json").read_text())["pictures"] == 9
+
+
+def test_what_the_pictures_are_is_kept_with_the_figures(tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "data")
+    write_bundle(tmp_path / "first")
+    write_bundle(tmp_path / "second")
+    manifest = json.loads((tmp_path / "second" / "bundle.json").read_text())
+    manifest["training"]["seen"] = seen_names(read_dataset(data)[:2])
+    (tmp_path / "second" / "bundle.json").write_text(json.dumps(manifest))
+    words = "2 of which the bundle was made of: the figures flatter"
+    doubt = "it is not known which pictures tiny was trained on: figures may flatter"
+    said = run(
+        "compare", tmp_path / "first", tmp_path / "second", "--data", data, "--split", "all",
+        "--out", tmp_path / "c.json",
+    )  # fmt: skip
+    kept = json.loads((tmp_path / "c.json").read_text())["pictures_are"]
+    assert words in kept
+    assert doubt in kept
+    assert kept in said
 
 
 def test_a_folder_that_is_no_bundle_is_named(tmp_path: Path) -> None:
