@@ -163,8 +163,8 @@ def _notes(training: dict[str, Any]) -> str:
     if teacher := training.get("teacher"):
         notes += (
             f"\nWhat was learned is {training['settings']['teacher_share']:.0%} the answer of "
-            f"another network to the same crops, the rest the label: `{teacher}`, trained on the "
-            "same pictures.\n"
+            f"another network to the same crops, the rest the label: `{teacher}` "
+            f"({training.get('teacher_license')}), trained on the same pictures.\n"
         )
     if training["epochs"] < training["settings"]["epochs"]:
         notes += (

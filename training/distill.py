@@ -46,6 +46,11 @@ class Teacher:
         """What names it in the facts of a run that learns from it."""
         return {"backbone": self.backbone.name, "checkpoint": self.checkpoint}
 
+    @property
+    def credit(self) -> dict[str, str]:
+        """What the card of a network that learned from it says of it."""
+        return {"name": self.backbone.name, "license": self.backbone.license}
+
     def check(self, facts: dict[str, Any]) -> None:
         """Refuse to teach a run with these facts if its validation pictures could be known.
 

@@ -19,6 +19,7 @@ from training.data import valid_transform
 from training.distill import Teacher
 from training.halving import round_to_half
 from training.network import Network
+from training.record import read_record
 from training.run_folder import (
     CHECKPOINT_NAME,
     RunError,
@@ -110,11 +111,11 @@ def load_fitted(
             f"{run} was trained on other pictures ({' and '.join(changed)} differ); name the "
             "folders that fit was given with --data and --synthetic, as they were then"
         )
+    credit = read_record(run).get("teacher")
+    if teacher and not credit:  # of a run from before it was recorded
+        credit = {"name": teacher["backbone"], "license": "not recorded"}
     with checkpoint_of(run, backbone) as state:
-        return validate(
-            state["average"], pictures, backbone, settings, state["epoch"],
-            teacher["backbone"] if teacher else None,
-        )  # fmt: skip
+        return validate(state["average"], pictures, backbone, settings, state["epoch"], credit)
 
 
 def load_teacher(run: Path, backbone_name: str | None = None) -> Teacher:

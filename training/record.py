@@ -98,7 +98,7 @@ class EpochRecord(Callback):
 
 
 def read_record(folder: Path) -> dict[str, Any]:
-    """What `metrics.json` of a run folder holds: `epochs`, `final`, `bundle`; {} without one."""
+    """What `metrics.json` of a run holds: `epochs`, `final`, `bundle`, `teacher`; else {}."""
     path = folder / RECORD_NAME
     try:
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

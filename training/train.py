@@ -100,7 +100,7 @@ class Fitted:
         logits: float32 (v, labels), averaged over views as the settings ask.
         valid: int (v,), indices into `data.pictures`.
         epochs: how many the weights were trained for, fewer than asked for in a run broken off.
-        teacher: name of the backbone whose answers were learned as well.
+        teacher: what names the network whose answers were learned as well, see `Teacher.credit`.
     """
 
     network: Network
@@ -110,7 +110,7 @@ class Fitted:
     logits: np.ndarray
     valid: np.ndarray
     epochs: int
-    teacher: str | None = None
+    teacher: dict[str, str] | None = None
 
 
 def load_training_data(
@@ -192,6 +192,8 @@ def fit(
         teacher.check(facts)
     with main_first():
         prepare_run(run, facts, resume or not is_main())
+        if teacher and is_main():
+            add_to_record(run, teacher=teacher.credit)
     options = {
         "cache": cache, "resume": resume, "choose_split": choose_split, "synthetic": synthetic,
         "teacher": teacher, "callbacks": callbacks,
@@ -260,8 +262,8 @@ def _train(
     if learner.epoch_record.epochs:  # a callback may have ended the first one
         console.print(in_words(learner.epoch_record.epochs))
     weights = learner.average.module.state_dict()
-    taught_by = teacher.backbone.name if teacher else None
-    return validate(weights, data, backbone, settings, learner.epoch + 1, taught_by)
+    credit = teacher.credit if teacher else None
+    return validate(weights, data, backbone, settings, learner.epoch + 1, credit)
 
 
 def _combine(
@@ -287,7 +289,7 @@ def validate(
     backbone: Backbone,
     settings: FitSettings,
     epochs: int,
-    teacher: str | None = None,
+    teacher: dict[str, str] | None = None,
 ) -> Fitted:
     """Put trained weights into a plain network and let it look at the validation pictures.
 

@@ -15,7 +15,7 @@ from ideitify.bundle import verify_bundle
 from tests.training.conftest import BRIEF, Trained, regrouped
 from training.__main__ import app
 from training.distill import TeacherError
-from training.finished import load_teacher
+from training.finished import load_fitted, load_teacher
 from training.run_folder import RunError
 from training.settings import FitSettings
 from training.split import split_pictures
@@ -98,13 +98,21 @@ def test_one_command_learns_from_a_run_and_says_so(
     ]  # fmt: skip
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
-    assert verify_bundle(out).training["teacher"] == "small"
-    assert "70% the answer of another network" in (out / "README.md").read_text(encoding="utf-8")
+    facts, card = verify_bundle(out).training, (out / "README.md").read_text(encoding="utf-8")
+    assert (facts["teacher"], facts["teacher_license"]) == ("small", "CC0-1.0")
+    assert "70% the answer of another network" in card
+    assert "`small` (CC0-1.0)" in card
     assert "answer of another network" not in (trained.bundle / "README.md").read_text()
 
     again = CliRunner().invoke(app, ["export", str(run), *common, "--out", str(tmp_path / "again")])
     assert again.exit_code == 0, again.output
-    assert verify_bundle(tmp_path / "again").training == verify_bundle(out).training
+    assert verify_bundle(tmp_path / "again").training == facts
+
+    record = json.loads((run / "metrics.json").read_text())
+    del record["teacher"]  # as in a run from before it was recorded
+    (run / "metrics.json").write_text(json.dumps(record))
+    fitted = load_fitted(run, trained.data, tiny_backbone)
+    assert fitted.teacher == {"name": "small", "license": "not recorded"}
 
 
 def test_a_run_is_not_resumed_without_its_teacher(
