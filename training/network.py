@@ -7,6 +7,7 @@ Discriminative Localization", CVPR 2016): the logit is the mean of the map.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import timm
 import torch
@@ -16,13 +17,23 @@ from training.backbone import Backbone, BackboneError
 
 
 def create_body(backbone: Backbone, drop_path: float, pretrained: bool) -> nn.Module:
-    """A timm network without its head, or several side by side."""
+    """A timm network without its head, or several side by side.
+
+    Args:
+        drop_path: stochastic depth, where the network has any.
+    """
     if backbone.parts:
         return SideBySide(backbone, drop_path, pretrained)
-    keywords = backbone.keywords | ({"drop_path_rate": drop_path} if drop_path else {})
-    return timm.create_model(
-        backbone.architecture, pretrained=pretrained, num_classes=0, **keywords
-    )
+    create = partial(
+        timm.create_model,
+        backbone.architecture, pretrained=pretrained, num_classes=0, **backbone.keywords,
+    )  # fmt: skip
+    if not drop_path:
+        return create()
+    try:
+        return create(drop_path_rate=drop_path)
+    except TypeError:  # VGG, DenseNet and others have no branch to leave out
+        return create()
 
 
 def feature_map(body: nn.Module, photos: torch.Tensor) -> torch.Tensor:

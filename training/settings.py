@@ -83,7 +83,11 @@ class FitSettings(BaseModel):
     )
     dropout: float = Field(0.2, ge=0, lt=1)
     drop_path: float = Field(
-        0.1, ge=0, lt=1, description="stochastic depth: residual branches left out, deepest least"
+        0.1,
+        ge=0,
+        lt=1,
+        description="stochastic depth: residual branches left out, deepest "
+        "least; of no effect where the backbone has none, as VGG and DenseNet",
     )
     flip: bool = Field(
         False, description="average with the mirror image: doubles the time, gained nothing here"

@@ -83,6 +83,13 @@ def test_fit_refuses_such_a_size_before_it_decodes_a_picture(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("architecture", ["densenet121", "vgg11", "ghostnet_100"])
+def test_a_backbone_without_stochastic_depth_is_trained_without(architecture: str) -> None:
+    with torch.device("meta"):
+        network = Network(find_backbone(architecture), 3, 0.1, drop_path=0.1, pretrained=False)
+    assert network.head.out_features == 3
+
+
 def test_a_backbone_that_is_not_on_the_hub_has_the_address_of_its_weights() -> None:
     assert find_backbone("gcvit_xxtiny").origin.startswith("https://github.com/")
 
