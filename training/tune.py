@@ -24,9 +24,10 @@ from optuna.trial import FrozenTrial, TrialState
 from ideitify.dataset import fingerprint
 from training.backbone import find_backbone
 from training.data import choose_pictures
+from training.network import check_sizes
 from training.page import chart, render
 from training.record import read_record
-from training.run_folder import CHECKPOINT_NAME, SETTINGS_NAME, DivergedError, changed_facts
+from training.run_folder import CHECKPOINT_NAME, SETTINGS_NAME, RunError, changed_facts
 from training.settings import FitSettings
 from training.split import sides_fingerprint, split_pictures
 from training.train import CACHE_FOLDER, console, fit
@@ -117,6 +118,7 @@ def tune(
     chosen = find_backbone(backbone)
     if chosen.parts or settings.runs > 1:  # nothing could be pruned, nor end with the time
         raise TuneError("a search is of one backbone and one run: name one, with runs = 1")
+    check_sizes(chosen, {settings.train_size, settings.valid_size})
     pictures = choose_pictures(folder, settings.min_images)
     split = split_pictures(pictures, settings.valid_share, settings.split_seed)
     study = open_study(out, {
@@ -138,8 +140,9 @@ def tune(
             )  # fmt: skip
         except optuna.TrialPruned:
             study.tell(trial, state=TrialState.PRUNED)
-        except DivergedError:  # as PRUNED it counts, and no later call tries it again
-            console.print("its figures are no longer finite: it counts as stopped")
+        except RunError as error:  # as PRUNED it counts, and no later call stumbles over it again
+            console.print(f"{error}; this trial counts as stopped")
+            trial.set_user_attr("reason", str(error))
             study.tell(trial, state=TrialState.PRUNED)
         except OutOfTime:
             break
@@ -191,7 +194,7 @@ def _take_up_cut_off(study: optuna.Study) -> None:
 
 
 def ended(study: optuna.Study) -> list[FrozenTrial]:
-    """The trials that were trained to the end, pruned, or diverged."""
+    """The trials that were trained to the end, pruned, or could not be trained."""
     return study.get_trials(states=[TrialState.COMPLETE, TrialState.PRUNED])
 
 
@@ -207,7 +210,7 @@ def write_results(study: optuna.Study, out: Path) -> str:
     complete = study.get_trials(states=[TrialState.COMPLETE])
     if not complete:
         raise TuneError(
-            "no trial was trained to its end; give it more --minutes, or where all diverged, "
+            "no trial was trained to its end; give it more --minutes, or where all failed, "
             "more --trials"
         )
     defaults = FitSettings().model_dump(mode="json")
@@ -241,5 +244,5 @@ def write_results(study: optuna.Study, out: Path) -> str:
 
 
 def _best_first(trial: FrozenTrial) -> tuple[TrialState, float]:
-    """By value those trained to the end, then the others; one that diverged may have none."""
+    """By value those trained to the end, then the others; one that failed may have none."""
     return trial.state, math.inf if trial.value is None else trial.value

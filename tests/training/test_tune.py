@@ -1,6 +1,7 @@
 """A real, tiny search: cut off, gone on with, pruned, and its best settings used."""
 
 import json
+import shutil
 from pathlib import Path
 
 import optuna
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from tests.training.conftest import regrouped
 from training.__main__ import app
+from training.backbone import BackboneError
 from training.record import read_record
 from training.settings import FitSettings, load_settings
 from training.train import fit
@@ -159,7 +161,30 @@ def test_a_trial_that_diverges_counts_and_the_search_goes_on(
     study = tune(*arguments, trials=2, minutes=60, cache=tmp_path)
     assert [trial.state for trial in study.trials] == [TrialState.PRUNED, TrialState.COMPLETE]
     write_results(study, out)
-    assert "stopped after 0 epochs" in (out / "report.html").read_text(encoding="utf-8")
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "stopped after 0 epochs: the training has diverged" in page
+
+
+def test_a_cut_off_trial_that_was_damaged_counts_and_the_search_goes_on(
+    search, drawn_dataset: Path, tiny_backbone: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "tune"
+    study = open_study(out, search[1].user_attrs["facts"])
+    study.ask(BOUNDS)  # cut off, as no one tells how it ended
+    shutil.copytree(search[0][2] / "trials" / "0", out / "trials" / "0")
+    (out / "trials" / "0" / "checkpoint.pth").write_bytes(b"half a file")
+    study = tune(drawn_dataset, tiny_backbone, out, TINY, trials=2, minutes=60, cache=tmp_path)
+    states = [trial.state for trial in study.trials]
+    assert states == [TrialState.FAIL, TrialState.PRUNED, TrialState.COMPLETE]
+    assert "checkpoint.pth is damaged" in study.trials[1].user_attrs["reason"]
+
+
+def test_a_size_that_the_backbone_does_not_take_is_refused_before_any_work(
+    drawn_dataset: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(BackboneError, match="does not take photos of 64 pixels"):
+        tune(drawn_dataset, "mixer_b16_224", tmp_path / "tune", TINY, trials=1, minutes=1)
+    assert not (tmp_path / "tune").exists()
 
 
 def test_a_search_without_a_whole_trial_has_no_best(search, tmp_path: Path) -> None:
