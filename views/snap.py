@@ -16,6 +16,8 @@ from ideitify.words import from_few_pictures, headline, leans_to_nobody, percent
 from views import parts, words
 
 SHOWN_SIDE = 512  # enough for a sharp picture in its column
+NOBODY = "No deity that I know"
+WORTH_NAMING = 0.01  # of a photo that seems to show no deity
 PHOTO_TYPES = ["image/*", "heic", "heif", "avif", "tif", "tiff"]  # some browsers know no HEIC
 
 # Streamlit asks for the camera that faces the user; whoever photographs a statue wants the other.
@@ -162,16 +164,29 @@ def show_photo(snap: Snap) -> None:
 
 
 def show_candidates(answer: Answer) -> None:
-    """The likeliest candidates as bars, each with a link to its page."""
+    """The likeliest candidates as bars, each with a link to its page.
+
+    Where no deity is seen that comes first, and no name is put beside the photo for nothing.
+    """
+    nobody = answer.verdict is Verdict.NO_DEITY
     st.html('<h2 class="small">The likeliest</h2>')
     with st.container(key="candidates", gap="xsmall"):
+        if nobody:
+            with st.container(key="bar-none", gap=None):
+                st.html(f"<p>{NOBODY}</p>{_bar(answer.none_probability)}")
         for candidate in answer.candidates:
+            if nobody and candidate.probability < WORTH_NAMING:
+                continue
             with st.container(key=f"bar-{candidate.deity}", gap=None):
                 parts.link_to(find_entry(candidate.deity))
-                bar = f'<span style="width:{candidate.probability:.1%}"></span>'
-                share = percent(candidate.probability)
-                st.html(f'<div class="bar">{bar}</div><b>{share}</b>')
-    st.html(f'<p class="quiet">No deity that I know: {percent(answer.none_probability)}</p>')
+                st.html(_bar(candidate.probability))
+    if not nobody:
+        st.html(f'<p class="quiet">{NOBODY}: {percent(answer.none_probability)}</p>')
+
+
+def _bar(share: float) -> str:
+    bar = f'<span style="width:{share:.1%}"></span>'
+    return f'<div class="bar">{bar}</div><b>{percent(share)}</b>'
 
 
 def explain(answer: Answer) -> None:

@@ -94,6 +94,19 @@ def test_nobody_is_said_kindly_with_advice(app: AppTest) -> None:
     assert app.title[0].value == "I see no deity that I know here"
     assert "Go closer" in text_of(app)
     assert "I know 3 deities" in text_of(app)
+    assert {"Ganesha", "Krishna", "Shiva"} < {link.label for link in app.get("page_link")}
+
+
+def test_no_name_that_is_ruled_out_is_put_beside_a_photo_of_nobody(
+    app: AppTest, restart: Callable[..., None], tmp_path: Path
+) -> None:
+    restart(bundle=write_bundle(tmp_path / "sure", temperature=0.3))
+    upload(app, png(GREY))
+    assert "Very sure: over 99 %" in text_of(app)
+    assert [link.label for link in app.get("page_link")] == [
+        "Snap", "Explore", "About", "All entries",
+    ]  # fmt: skip
+    assert "<p>No deity that I know</p>" in text_of(app)
 
 
 def test_the_heat_map_follows_the_chosen_candidate(app: AppTest) -> None:
