@@ -11,7 +11,7 @@ import os
 import sys
 import textwrap
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -107,10 +107,9 @@ def identify(
     try:
         recognizer = Recognizer.load(bundle, trust_pickle=trust_pickle, limits=_settings())
         records = identify_photos(recognizer, names, top, heatmaps)
-        few = recognizer.manifest.prototypes
         with _csv_writer(table, top) as write_row, _progress(len(names)) as advance:
             for record, answer in records:
-                _print_record(record, answer, as_json, few)
+                _print_record(record, answer, as_json)
                 write_row(record)
                 failed += "error" in record
                 advance()
@@ -263,23 +262,17 @@ def _write_heatmap(path: Path, recognizer: Recognizer, photo: str | bytes, answe
     overlay.save(path)
 
 
-def _print_record(
-    record: dict[str, Any], answer: Answer | None, as_json: bool, few: Collection[str]
-) -> None:
+def _print_record(record: dict[str, Any], answer: Answer | None, as_json: bool) -> None:
     if as_json:
         print(json.dumps(record, ensure_ascii=False), flush=True)
     elif answer is None:
         print(f"{record['file']}: {record['error']}", file=sys.stderr)
     else:
-        print(f"{record['file']}: {describe_answer(answer, len(record['candidates']), few)}")
+        print(f"{record['file']}: {describe_answer(answer, len(record['candidates']))}")
 
 
-def describe_answer(answer: Answer, top: int, few: Collection[str]) -> str:
-    """An answer in words: a sentence, then what it rests on with the probabilities.
-
-    Args:
-        few: slugs that the model knows from few pictures only, as `Manifest.prototypes`.
-    """
+def describe_answer(answer: Answer, top: int) -> str:
+    """An answer in words: a sentence, then what it rests on with the probabilities."""
     from ideitify.words import from_few_pictures, headline, percent
 
     circle, candidates = answer.broader, answer.candidates[:top]
@@ -289,7 +282,7 @@ def describe_answer(answer: Answer, top: int, few: Collection[str]) -> str:
         (answer.none_probability, "no deity that I know"),
     ]
     lines = [f"{percent(probability):>10}  {name}" for probability, name in shares]
-    said = filter(None, (f"{headline(answer)}.", from_few_pictures(answer, few)))
+    said = filter(None, (f"{headline(answer)}.", from_few_pictures(answer)))
     return "\n".join([" ".join(said), *lines])
 
 

@@ -136,7 +136,12 @@ def _schemas() -> dict[str, Any]:
         ref_template="#/components/schemas/{model}", mode="serialization"
     )
     summary_fields = ("name", "names", "also_known_as", "kind", "tradition", "family", "regions")
-    candidate = _object(deity=_SLUG, probability=_PROBABILITY)
+    candidate = _object(
+        optional=["few_pictures"],
+        deity=_SLUG,
+        probability=_PROBABILITY,
+        few_pictures={"const": True, "description": "known from few pictures only"},
+    )
     return {
         **entry.pop("$defs"),
         "Entry": entry,

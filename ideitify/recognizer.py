@@ -53,10 +53,20 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Candidate:
-    """A deity that the photo may show, with its calibrated probability in 0..1."""
+    """A deity that the photo may show, with its calibrated probability in 0..1.
+
+    Attributes:
+        few_pictures: the model was not trained on it, and knows it from few pictures only.
+    """
 
     deity: str
     probability: float
+    few_pictures: bool = field(default=False, repr=False)
+
+    def as_json(self) -> dict[str, Any]:
+        """The candidate as the CLI and the HTTP API tell it."""
+        few = {"few_pictures": True} if self.few_pictures else {}
+        return {"deity": self.deity, "probability": self.probability, **few}
 
 
 @dataclass(frozen=True)
@@ -90,10 +100,7 @@ class Answer:
         """The answer as the CLI and the HTTP API tell it."""
         return {
             "verdict": self.verdict.value,
-            "candidates": [
-                {"deity": candidate.deity, "probability": candidate.probability}
-                for candidate in self.candidates
-            ],
+            "candidates": [candidate.as_json() for candidate in self.candidates],
             "none_probability": self.none_probability,
             **({"broader": self.broader.as_json()} if self.broader else {}),
             "milliseconds": self.milliseconds,
@@ -219,8 +226,10 @@ class Recognizer:
         is_none = self.labels == NONE_CATEGORY
         none_probability = float(probabilities[is_none].sum())
         order = [i for i in np.argsort(-probabilities, kind="stable") if not is_none[i]]
+        few = set(self.manifest.prototypes)
         candidates = [
-            Candidate(str(self.labels[i]), round(float(probabilities[i]), 6)) for i in order[:top]
+            Candidate(slug, round(float(probabilities[i]), 6), slug in few)
+            for i, slug in ((i, str(self.labels[i])) for i in order[:top])
         ]
         thresholds = self.manifest.thresholds
         if none_probability >= thresholds.none and none_probability > probabilities[order[0]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 
 from ideitify.knowledge import Entry, find_entry
 from ideitify.recognizer import Answer, Candidate, Verdict
@@ -33,14 +33,14 @@ def headline(answer: Answer, write: Callable[[str], str] = str) -> str:
             return f"Could be {_list(names, 'or')}" if len(names) > 1 else f"Perhaps {names[0]}"
 
 
-def from_few_pictures(answer: Answer, prototypes: Collection[str]) -> str | None:
+def from_few_pictures(answer: Answer) -> str | None:
     """Which of the names that the answer gives the model knows from few pictures only."""
     given = {
         Verdict.DEITY: answer.candidates[:1],
         Verdict.UNSURE: rivals(answer),
         Verdict.NO_DEITY: [],
     }[answer.verdict]
-    few = [find_entry(c.deity).name for c in given if c.deity in prototypes]
+    few = [find_entry(c.deity).name for c in given if c.few_pictures]
     return f"I know {_list(few, 'and')} from few pictures only." if few else None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +38,19 @@ NONE_LOGIT = 2.0
 
 
 def answer(
-    verdict: Verdict, none: float = 0.01, broader: Broader | None = None, **candidates: float
+    verdict: Verdict,
+    none: float = 0.01,
+    broader: Broader | None = None,
+    few: Collection[str] = (),
+    **candidates: float,
 ) -> Answer:
-    """An answer with these candidates, by slug, a hyphen as an underscore."""
+    """An answer with these candidates, by slug, a hyphen as an underscore.
+
+    `few` are those known from few pictures only.
+    """
     listed = [
-        Candidate(slug.replace("_", "-"), probability) for slug, probability in candidates.items()
+        Candidate(slug.replace("_", "-"), probability, slug in few)
+        for slug, probability in candidates.items()
     ]
     return Answer(verdict, listed, none, np.zeros(1), np.zeros((1, 1, 1)), ("none",), broader)
 

@@ -123,7 +123,7 @@ def show(snap: Snap) -> None:
     if answer.verdict is Verdict.DEITY:
         parts.show_names(first)
     said = words.confidence(answer)
-    if few := from_few_pictures(answer, parts.load_recognizer().manifest.prototypes):
+    if few := from_few_pictures(answer):
         said += f" {few}"
     heard = f'<span class="heard">{escape(headline(answer))}.</span>'
     st.html(f'<p class="lead" role="status">{heard} {escape(said)}</p>')

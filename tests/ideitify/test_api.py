@@ -137,6 +137,14 @@ def test_a_photo_as_the_body(api: Server) -> None:
     }
 
 
+def test_a_deity_known_from_few_pictures_is_marked(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "few", prototypes=["shiva"])
+    with serve(tmp_path, bundle) as client:
+        body = client.post("/api/identify", content=png(RED)).json()
+    assert follows("Answer", body)
+    assert [known.get("few_pictures") for known in body["candidates"]] == [None, None, True]
+
+
 def test_an_unsure_answer_with_its_circle_follows_the_document(tmp_path: Path) -> None:
     thresholds = {"deity": 0.6, "none": 0.5, "broader": 0.9, "operating_point": "test"}
     recognizer = Recognizer.load(write_bundle(tmp_path / "broader", thresholds=thresholds))

@@ -305,6 +305,10 @@ def test_a_name_known_from_few_pictures_is_said_to_be(run, tmp_path: Path) -> No
     (tmp_path / "red.png").write_bytes(png(RED))
     said, *_ = run("identify", "red.png", "--bundle", "few").stdout.splitlines()
     assert said == "red.png: This looks like Ganesha. I know Ganesha from few pictures only."
+    told = json.loads(run("identify", "red.png", "--bundle", "few", "--json").stdout)
+    marked = [candidate["deity"] for candidate in told["candidates"] if "few_pictures" in candidate]
+    assert marked == ["ganesha"]
+    assert told["candidates"][0]["few_pictures"] is True
 
 
 @pytest.mark.parametrize(

@@ -54,15 +54,14 @@ def test_names_are_written_as_their_reader_needs_them(given: Answer, expected: s
 
 def test_a_name_known_from_few_pictures_is_said_to_be() -> None:
     few = ["krishna", "zeus"]
-    sure = answer(Verdict.DEITY, krishna=0.9, zeus=0.1)
-    assert from_few_pictures(sure, few) == "I know Krishna from few pictures only."
-    torn = answer(Verdict.UNSURE, krishna=0.4, rama=0.3, zeus=0.3)
-    assert from_few_pictures(torn, few) == "I know Krishna and Zeus from few pictures only."
-    three = answer(Verdict.UNSURE, krishna=0.3, rama=0.3, zeus=0.2)
-    said = from_few_pictures(three, [*few, "rama"])
-    assert said == "I know Krishna, Rama and Zeus from few pictures only."
-    assert from_few_pictures(answer(Verdict.DEITY, rama=0.9, zeus=0.1), few) is None
-    assert from_few_pictures(answer(Verdict.NO_DEITY, none=0.9, zeus=0.1), few) is None
+    sure = answer(Verdict.DEITY, few=few, krishna=0.9, zeus=0.1)
+    assert from_few_pictures(sure) == "I know Krishna from few pictures only."
+    torn = answer(Verdict.UNSURE, few=few, krishna=0.4, rama=0.3, zeus=0.3)
+    assert from_few_pictures(torn) == "I know Krishna and Zeus from few pictures only."
+    three = answer(Verdict.UNSURE, few=[*few, "rama"], krishna=0.3, rama=0.3, zeus=0.2)
+    assert from_few_pictures(three) == "I know Krishna, Rama and Zeus from few pictures only."
+    assert from_few_pictures(answer(Verdict.DEITY, few=few, rama=0.9, zeus=0.1)) is None
+    assert from_few_pictures(answer(Verdict.NO_DEITY, few=few, none=0.9, zeus=0.1)) is None
 
 
 @pytest.mark.parametrize(
