@@ -50,7 +50,7 @@ def find_backbone(name: str) -> Backbone:
     Raises:
         BackboneError: neither such a file nor a timm model with pretrained weights.
     """
-    if len(names := split_names(name)) > 1:
+    if len(names := name.split("+")) > 1:
         return _side_by_side(tuple(map(find_backbone, names)))
     path = Path(name)
     stem = path.with_suffix("") if path.suffix in {".json", ".safetensors"} else path
@@ -75,11 +75,6 @@ def find_backbone(name: str) -> Backbone:
         config.license or "unknown",
         f"https://huggingface.co/{config.hf_hub_id}" if config.hf_hub_id else str(config.url),
     )
-
-
-def split_names(name: str) -> list[str]:
-    """The backbones that a name joins."""
-    return name.split("+")
 
 
 def _side_by_side(parts: tuple[Backbone, ...]) -> Backbone:

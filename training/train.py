@@ -23,7 +23,7 @@ from torch import nn
 
 from ideitify.dataset import DatasetError, Picture, read_dataset
 from training.allocator import keep_freed_memory
-from training.backbone import Backbone, find_backbone, split_names
+from training.backbone import Backbone, find_backbone
 from training.callbacks import (
     Checkpoint,
     EpochSeed,
@@ -184,9 +184,26 @@ def fit(
     check_sizes(backbone, {settings.train_size, settings.valid_size})
     with main_first():
         data = load_training_data(folder, settings, cache, choose_split, synthetic)
+    if held_out := sum(picture.is_held_out for picture in read_dataset(folder)):
+        console.print(f"{held_out} pictures with split 'test' are kept out, for a test")
+    is_own_split = choose_split is not None
+    return _fit(data, backbone, run, settings, resume, is_own_split, teacher, callbacks)
+
+
+def _fit(
+    data: TrainingData,
+    backbone: Backbone,
+    run: Path,
+    settings: FitSettings,
+    resume: bool,
+    is_own_split: bool,
+    teacher: Teacher | None,
+    callbacks: Sequence[Callback],
+) -> Fitted:
+    """One network in its run folder, or several in folders in it and what they make together."""
     facts = run_facts(
         backbone, data, settings,
-        is_own_split=choose_split is not None, teacher=teacher and teacher.source,
+        is_own_split=is_own_split, teacher=teacher and teacher.source,
     )  # fmt: skip
     if teacher:
         teacher.check(facts)
@@ -194,24 +211,16 @@ def fit(
         prepare_run(run, facts, resume or not is_main())
         if teacher and is_main():
             add_to_record(run, teacher=teacher.credit)
-    options = {
-        "cache": cache, "resume": resume, "choose_split": choose_split, "synthetic": synthetic,
-        "teacher": teacher, "callbacks": callbacks,
-    }  # fmt: skip
+    common = (resume, is_own_split, teacher, callbacks)
     if backbone.parts:
-        parts = [
-            fit(folder, name, run / part.name, settings, **options)
-            for name, part in zip(split_names(backbone_name), backbone.parts, strict=True)
-        ]
+        parts = [_fit(data, part, run / part.name, settings, *common) for part in backbone.parts]
         return _combine(parts, joined_weights, backbone, settings, run)
     if settings.runs > 1:
         repeats = [
-            fit(folder, backbone_name, run / f"seed-{each.seed}", each, **options)
+            _fit(data, backbone, run / f"seed-{each.seed}", each, *common)
             for each in settings.each_run()
         ]
         return _combine(repeats, mean_weights, backbone, settings, run)
-    if held_out := sum(picture.is_held_out for picture in read_dataset(folder)):
-        console.print(f"{held_out} pictures with split 'test' are kept out, for a test")
     fitted = _train(data, backbone, run, settings, resume, teacher, callbacks)
     if is_main():
         add_to_record(run, final=final_figures(fitted))

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from ideitify.dataset import read_rows
+from tests.training.conftest import with_rows
 from training.__main__ import app
+from training.settings import load_settings
+from training.train import fit
 
 SETTINGS = """
 epochs = 1
@@ -44,6 +48,25 @@ def test_several_runs_are_fitted_tracked_and_exported_by_one_command(
     assert json.loads((out / "bundle.json").read_text())["training"]["settings"]["runs"] == 2
     assert json.loads((run / "metrics.json").read_text())["final"]
     assert list((run / "wandb").glob("offline-run-*"))
+
+
+def test_what_is_held_out_is_said_once_for_all_of_them(
+    drawn_dataset: Path,
+    tiny_backbone: str,
+    settings: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rows = [
+        row | {"split": "test" if row["group"] == "source-3" else "train"}
+        for row in read_rows(drawn_dataset)
+    ]
+    data = with_rows(drawn_dataset, tmp_path / "data", rows)
+    chosen = load_settings(settings, {"min_images": 8})
+    fit(data, tiny_backbone, tmp_path / "run", chosen, cache=tmp_path / "cache")
+    said = capsys.readouterr().err
+    assert said.count("to train on") == 2
+    assert said.count("9 pictures with split 'test' are kept out") == 1
 
 
 def test_folds_of_several_trainings_are_refused_before_any_begins(
