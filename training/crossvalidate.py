@@ -27,6 +27,7 @@ from ideitify.recognizer import softmax
 from training.backbone import find_backbone
 from training.data import PictureDataset, choose_pictures, valid_transform
 from training.heatmaps import heat_overlays
+from training.network import check_sizes
 from training.record import write_json
 from training.run_folder import SETTINGS_NAME, changed_facts
 from training.settings import FitSettings
@@ -210,8 +211,8 @@ def crossvalidate(
     `training.fold_report` then says what the folds say together.
 
     Raises:
-        CrossValidationError: `out` holds another plan, there are several backbones or runs, or see
-            `assign_folds`.
+        CrossValidationError: `out` holds another plan or a damaged one, there are several backbones
+            or runs, or see `assign_folds`.
         DatasetError, BackboneError: see `training.train.fit`.
     """
     if plan.monitor not in MONITORS:
@@ -219,6 +220,7 @@ def crossvalidate(
     chosen = find_backbone(backbone)
     if chosen.parts or settings.runs > 1:  # nothing could be stopped early, nor have a curve
         raise CrossValidationError("folds are of one backbone and one run: name one, with runs = 1")
+    check_sizes(chosen, {settings.train_size, settings.valid_size})
     pictures = choose_pictures(folder, settings.min_images)
     folds = assign_folds(pictures, plan.folds, settings.split_seed)
     _check_plan(out, {
@@ -251,7 +253,12 @@ def fold_folders(out: Path, folds: int) -> list[Path]:
 
 def _check_plan(out: Path, facts: dict[str, object]) -> None:
     path = out / PLAN_NAME
-    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else facts
+    try:
+        known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else facts
+    except ValueError as error:
+        raise CrossValidationError(
+            f"{path} is damaged: {error}; copy the folder anew, or choose another --out"
+        ) from error
     if changed := changed_facts(known, facts):
         raise CrossValidationError(
             f"{out} was started with other {' and '.join(changed)}; go on with the same, or choose "

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from ideitify.dataset import Picture, read_rows
 from tests.training.conftest import regrouped, with_rows
 from training.__main__ import app
+from training.backbone import BackboneError
 from training.crossvalidate import (
     CrossValidationError,
     Folds,
@@ -252,6 +253,20 @@ def test_folds_of_other_sources_are_not_taken_for_those_that_are_finished(
     with pytest.raises(CrossValidationError, match="was started with other sides of the split; go"):
         crossvalidate(data, tiny_backbone, out, TINY, PLAN, cache=tmp_path)
     assert (out / "plan.json").read_bytes() == before
+
+
+def test_a_damaged_plan_is_named(drawn_dataset: Path, tiny_backbone: str, tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text('{"folds": 3')
+    with pytest.raises(CrossValidationError, match=r"plan\.json is damaged: .* another --out"):
+        crossvalidate(drawn_dataset, tiny_backbone, tmp_path, TINY, PLAN, cache=tmp_path)
+
+
+def test_a_size_that_the_backbone_does_not_take_is_refused_before_any_work(
+    drawn_dataset: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(BackboneError, match="does not take photos of 64 pixels"):
+        crossvalidate(drawn_dataset, "mixer_b16_224", tmp_path / "out", TINY, PLAN, cache=tmp_path)
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_command_prints_mean_and_spread(
