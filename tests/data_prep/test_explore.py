@@ -18,6 +18,7 @@ from ideitify.dataset import write_rows
 from tests.browser import DESKTOP, PHONE, Browser, chromium
 from tests.tiny import BLUE, GREEN, RED, picture, write_bundle
 
+pytestmark = pytest.mark.xdist_group("explore")  # one worker compiles UMAP for all
 COLOURS = {"ganesha": RED, "shiva": GREEN, "krishna": BLUE}
 EACH = 8
 

@@ -18,8 +18,6 @@ from training.export import export_bundle
 from training.settings import FitSettings
 from training.train import fit
 
-torch.set_num_threads(1)  # the suite already runs two workers
-
 DRAWN = {"ganesha": "ellipse", "shiva": "polygon", "none": "line"}
 PICTURES_EACH, SOURCES = 12, 4
 
