@@ -13,7 +13,6 @@ like with like, and of the logit alone, as it is usually drawn.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,27 +20,30 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageOps
+from pydantic import TypeAdapter
 from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.image import scale_cam_image
 from rich.progress import track
-from scipy.stats import bootstrap, spearmanr
+from scipy.stats import spearmanr
 from torch import nn
 from torchvision.transforms.v2.functional import gaussian_blur
 
-from ideitify.bundle import verify_bundle
+from ideitify.bundle import Estimate, verify_bundle
 from ideitify.dataset import NONE_CATEGORY, Picture, read_dataset
 from ideitify.heatmap import heat_map, heat_overlay
 from ideitify.photo import open_photo
 from ideitify.recognizer import Recognizer
 from training.finished import Finished, load_finished, read_photos
 from training.folding import fold_norms
+from training.metrics import bootstrap
+from training.record import write_json
 
 OWN, ABOVE_MEAN, LOGIT = "bundle", "Grad-CAM above the mean", "Grad-CAM of the logit"
 SHARES = np.linspace(0, 1, 17)  # of the photo's pixels, deleted or inserted
 BLUR = 31  # pixels of the blur that insertion starts from, as RISE's at 224 pixels
 SHEET_ROWS, CELL = 6, 224
 SHEET_NAME, FIGURES_NAME = "contact_sheet.jpg", "explanation.json"
-Figures = dict[str, dict[str, dict[str, dict[str, float]]]]  # set -> method -> measure -> estimate
+Figures = dict[str, dict[str, dict[str, Estimate]]]  # set -> method -> measure
 
 
 class FeatureNetwork(nn.Module):
@@ -93,8 +95,8 @@ def explain(
     Writes `contact_sheet.jpg` and `explanation.json` into `out`.
 
     Returns:
-        Picture set -> method -> measure -> `value`, `low`, `high` (95 %, bootstrap over pictures)
-        and `pictures`.
+        Picture set -> method -> measure -> mean, with its interval over sources; without measures
+        that no picture of the set has.
 
     Raises:
         BundleError, DatasetError, PhotoError, RunError: see `load_finished` and `read_dataset`.
@@ -113,7 +115,7 @@ def explain(
     figures = summary(explanations)
     out.mkdir(parents=True, exist_ok=True)
     contact_sheet(explanations, manifest.input.resize).save(out / SHEET_NAME, quality=90)
-    (out / FIGURES_NAME).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    write_json(out / FIGURES_NAME, TypeAdapter(Figures).dump_python(figures))
     return figures
 
 
@@ -186,20 +188,31 @@ def deletion_and_insertion(
 
 
 def summary(explanations: list[Explanation]) -> Figures:
-    """Mean of every measure per picture set and method, with its interval and sample size."""
+    """Mean of every measure per picture set and method, with its interval over sources."""
     sets: dict[str, list[Explanation]] = {"all": explanations}
     for explanation in explanations:
         sets.setdefault(explanation.picture_set, []).append(explanation)
     return {
         name: {
             method: {
-                measure: _estimate([e.figures[method][measure] for e in members])
+                measure: estimate
                 for measure in measures
+                if (estimate := _mean(members, method, measure)) is not None
             }
             for method, measures in members[0].figures.items()
         }
         for name, members in sets.items()
     }
+
+
+def _mean(explanations: list[Explanation], method: str, measure: str) -> Estimate | None:
+    """Over the pictures that have the measure; None where none has."""
+    found = [(e.figures[method][measure], e.picture.group) for e in explanations]
+    known = [(value, group) for value, group in found if not np.isnan(value)]
+    if not known:
+        return None
+    values, groups = zip(*known, strict=True)
+    return bootstrap(lambda chosen: float(np.array(values)[chosen].mean()), groups)
 
 
 def table(figures: Figures) -> list[str]:
@@ -208,21 +221,11 @@ def table(figures: Figures) -> list[str]:
     for picture_set, methods in figures.items():
         for method, measures in methods.items():
             lines += [
-                f"{picture_set}: {method}: {measure} {e['value']:.3f} "
-                f"({e['low']:.3f} to {e['high']:.3f}, n = {e['pictures']})"
+                f"{picture_set}: {method}: {measure} {e.value:.3f} "
+                f"({e.low:.3f} to {e.high:.3f}, n = {e.pictures})"
                 for measure, e in measures.items()
             ]
     return lines
-
-
-def _estimate(values: list[float]) -> dict[str, float]:
-    known = np.array([value for value in values if not np.isnan(value)])
-    if len(known) < 2 or np.ptp(known) == 0:
-        low = high = mean = float(known.mean()) if len(known) else float("nan")
-    else:
-        interval = bootstrap((known,), np.mean, method="percentile", rng=0).confidence_interval
-        low, high, mean = float(interval.low), float(interval.high), float(known.mean())
-    return {"value": mean, "low": low, "high": high, "pictures": len(known)}
 
 
 def contact_sheet(explanations: list[Explanation], resize: str) -> Image.Image:

@@ -12,14 +12,17 @@ from PIL import Image
 from torch import nn
 from typer.testing import CliRunner
 
+from ideitify.dataset import Picture
 from tests.training.conftest import Trained
 from training.__main__ import app
 from training.explain import (
     ABOVE_MEAN,
     LOGIT,
     OWN,
+    Explanation,
     deletion_and_insertion,
     rank_correlation,
+    summary,
 )
 
 pytestmark = pytest.mark.xdist_group("trained")  # one worker trains for all
@@ -72,6 +75,25 @@ def test_rank_correlation_is_of_ranks_and_unknown_for_an_even_map() -> None:
     assert rank_correlation(heat, heat**3) == pytest.approx(1)
     assert rank_correlation(heat, -heat) == pytest.approx(-1)
     assert np.isnan(rank_correlation(heat, np.zeros((4, 4))))
+
+
+def test_means_have_intervals_over_sources_and_leave_out_what_is_unknown() -> None:
+    def explained(value: float, group: str, correlation: float) -> Explanation:
+        picture = Picture(Path("a.jpg"), "ganesha", group, {})
+        figures = {OWN: {"deletion": value}, LOGIT: {"rank correlation": correlation}}
+        return Explanation(picture, "ganesha", {}, figures)
+
+    unknown = float("nan")
+    figures = summary([
+        explained(0.2, "one", 0.5), explained(0.2, "one", unknown), explained(0.2, "one", unknown),
+        explained(0.6, "two", unknown),
+    ])  # fmt: skip
+    deletion = figures["deity, guessed"][OWN]["deletion"]
+    assert (deletion.value, deletion.pictures) == (pytest.approx(0.3), 4)
+    assert (deletion.low, deletion.high) == (0.2, 0.6)  # as two sources cannot tell more
+    assert figures["all"][LOGIT]["rank correlation"].pictures == 1
+    nothing = summary([explained(0.2, "one", unknown)])
+    assert nothing["all"][LOGIT] == {}
 
 
 def test_a_bundle_without_its_run_is_refused(trained: Trained, tmp_path: Path) -> None:
