@@ -71,8 +71,17 @@ def fold_norms(network: nn.Module) -> int:
 
 
 def norm_pairs(network: nn.Module) -> Iterator[tuple[nn.Conv2d, BatchNormAct2d]]:
-    """Every convolution with the batch norm that directly follows it."""
+    """Every convolution with the batch norm that directly follows it.
+
+    They are children of one module, one after the other, as timm's networks name what they compute
+    in turn. Where a convolution beside the path comes before the path's first norm, as in Xception,
+    they have other numbers of channels.
+    """
     for parent in network.modules():
         for convolution, norm in pairwise(parent.children()):
-            if type(convolution) in FOLDED and type(norm) is BatchNormAct2d:
+            if (
+                type(convolution) in FOLDED
+                and type(norm) is BatchNormAct2d
+                and convolution.out_channels == norm.num_features
+            ):
                 yield convolution, norm

@@ -38,6 +38,15 @@ def test_same_logits_and_gradients(architecture: str) -> None:
         assert (actual.grad - expected.grad).abs().max() <= 1e-3 * scale + 1e-7, name
 
 
+@torch.no_grad()
+def test_a_norm_that_is_named_behind_a_convolution_but_not_computed_so_stays() -> None:
+    plain = body("xception41p")  # each block names its shortcut first
+    folded = copy.deepcopy(plain)
+    assert fold_norms(folded) == 1
+    photos = torch.randn(1, 3, 64, 64)
+    torch.testing.assert_close(folded(photos), plain(photos), rtol=1e-4, atol=1e-5)
+
+
 def test_names_stay_and_a_copy_is_on_its_own() -> None:
     plain = body("mobilenetv2_035")
     names = list(plain.state_dict())
