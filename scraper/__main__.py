@@ -336,9 +336,10 @@ def export(
 ) -> None:
     """Write metadata.csv, which makes a data set.
 
-    What others decided about a picture since the last export, and their own rows, stay. A picture
-    whose file is missing or damaged is named and left as an earlier export had it; the exit status
-    is 1 then, and 2 if that is so for all.
+    What others decided about a picture since the last export, and their own rows, stay. One that
+    you moved to another category's folder is of that category. A picture whose file is missing or
+    damaged is named and left as an earlier export had it; the exit status is 1 then, and 2 if that
+    is so for all.
 
     \b
     Examples:
@@ -355,6 +356,8 @@ def export(
             exported = write(record, out, to, max_side)
     others = f", {exported.others} rows of others kept" if exported.others else ""
     print(f"{(to or out) / 'metadata.csv'}: {exported.pictures} pictures{others}")
+    for names in exported.moved:
+        print(f"moved by hand to another category, and followed: {names}")
     for name in exported.missing:
         print(f"left as it was or out, its file is missing: {name}", file=sys.stderr)
     for name in exported.damaged:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import shutil
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from ideitify.dataset import METADATA_NAME, DatasetError, read_rows, write_rows
-from ideitify.files import replacing
+from ideitify.files import replacing, sha256_of
 from ideitify.licenses import attribution, normalize
 from ideitify.photo import PhotoError, open_photo
 from ideitify.settings import Settings
@@ -44,6 +44,7 @@ class Exported:
             earlier export stay as they are; where there was none, they get none.
         damaged: the same for files that cannot be re-encoded, each with why.
         reset: creators and licences that were changed in the table and are the ledger's again.
+        moved: files that a person moved to another category's folder, which the ledger follows.
     """
 
     pictures: int
@@ -51,6 +52,7 @@ class Exported:
     missing: list[str]
     damaged: list[str]
     reset: list[str]
+    moved: list[str]
 
 
 def export(
@@ -60,7 +62,8 @@ def export(
 
     A `metadata.csv` that is there is brought up to date: rows that the ledger does not know stay,
     and so does what was decided about a picture since (see `DECIDED`, `STATUS` and `BY_HAND`), with
-    all further columns. Withdrawn pictures, and copies under another name, are removed.
+    all further columns. Withdrawn pictures, and copies under another name, are removed. A picture
+    that was moved to another category's folder is of that category.
 
     Args:
         folder: the dataset folder with the pictures.
@@ -76,6 +79,7 @@ def export(
     target = to or folder
     if max_side and target.resolve() == folder.resolve():
         raise ValueError("re-encoded pictures need a folder of their own: give --to FOLDER")
+    moved = _follow_moves(ledger, folder)
     stored = ledger.stored()
     copies, missing, damaged = _copies(stored, folder, target, max_side)
     if stored and not copies:
@@ -97,7 +101,7 @@ def export(
             rows.append(old)
     write_rows(target, [*rows, *others])
     _remove_old_copies(target, before, copies, [*rows, *others])
-    return Exported(len(copies), len(others), missing, damaged, reset)
+    return Exported(len(copies), len(others), missing, damaged, reset, moved)
 
 
 def as_row(picture: Stored) -> Row:
@@ -109,7 +113,7 @@ def as_row(picture: Stored) -> Row:
     others = ", ".join(picture.also_found_for)
     return {
         "file_name": picture.file_name,
-        "category": picture.category,
+        "category": picture.placed_in,
         "skos_concept": found.skos_concept,
         "uri": found.page,
         "url": picture.url,
@@ -133,6 +137,23 @@ def as_row(picture: Stored) -> Row:
         "label_source": "scraper",
         **({ALSO_FOUND_FOR: others} if others else {}),
     }
+
+
+def _follow_moves(ledger: Ledger, folder: Path) -> list[str]:
+    """Tell the ledger of files that lie in another category's folder now; returns them in words."""
+    lost = [one for one in ledger.stored() if not (folder / one.file_name).is_file()]
+    places: dict[str, list[Path]] = defaultdict(list)
+    for path in folder.glob("images/*/*") if lost else ():
+        places[path.name].append(path)
+    moved = []
+    for picture in lost:
+        same = (path for path in places[Path(picture.file_name).name] if path.is_file())
+        found = [path for path in same if sha256_of(path) == picture.sha256]
+        if len(found) == 1:
+            name = found[0].relative_to(folder).as_posix()
+            ledger.move(picture.sha256, name)
+            moved.append(f"{picture.file_name} -> {name}")
+    return moved
 
 
 def _origin(picture: Stored) -> Origin:
@@ -228,9 +249,15 @@ def _reset(before: Row, row: Row) -> list[str]:
 def _updated(before: Row, row: Row) -> Row:
     """A row with what was decided since it was last written."""
     decided = {name: before[name] for name in DECIDED if before.get(name)}
+    if before and _folder(before) != _folder(row):  # who moved it said what it shows
+        decided |= {"category": row["category"], "label_source": "human"}
     if not _is_undecided(before, row):
         decided |= {name: before.get(name, "") for name in STATUS}
     return {**before, **row, **decided}
+
+
+def _folder(row: Row) -> str:
+    return row["file_name"].rpartition("/")[0]
 
 
 def _is_undecided(before: Row, row: Row) -> bool:
@@ -269,7 +296,7 @@ def _copy(picture: Stored, folder: Path, target: Path, max_side: int | None) -> 
     encoded = io.BytesIO()
     image.save(encoded, "JPEG", quality=JPEG_QUALITY, optimize=True)
     digest = hashlib.sha256(encoded.getbuffer()).hexdigest()
-    name = file_name_of(picture.category, digest, ".jpg")
+    name = file_name_of(picture.placed_in, digest, ".jpg")
     _write(target / name, encoded)
     width, height = map(str, image.size)
     return {"file_name": name, "sha256": digest, "width": width, "height": height}

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import PurePosixPath
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from ideitify.licenses import License
@@ -134,6 +135,11 @@ class Stored:
     etag: str
     last_modified: str
     also_found_for: tuple[str, ...] = ()
+
+    @property
+    def placed_in(self) -> str:
+        """The category whose folder it lies in: another than its own where a person moved it."""
+        return PurePosixPath(self.file_name).parent.name
 
 
 def now() -> str:

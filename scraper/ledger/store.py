@@ -340,6 +340,12 @@ class Ledger:
         with self._database.read() as connection:
             return connection.execute(query).scalar()
 
+    def move(self, sha256: str, file_name: str) -> None:
+        """Learn where a person has put the file of a picture."""
+        statement = update(pictures).where(pictures.c.sha256 == sha256)
+        with self._database.write() as connection:
+            connection.execute(statement.values(file_name=file_name))
+
     def stored(self) -> list[Stored]:
         """The pictures that we have, by class and time."""
         query = self._stored_query(ALL).order_by(

@@ -37,6 +37,35 @@ def test_a_file_without_a_row_goes_to_review_in_its_folder_s_category(table: Tab
     assert rows.loc["images/ganesha/a.png", "status"] == "kept"
 
 
+def test_a_file_moved_by_hand_keeps_its_facts_and_takes_its_folder_s_category(
+    table: Table, caplog: pytest.LogCaptureFixture
+) -> None:
+    old, new = "images/ganesha/a.png", "images/shiva/b.png"
+    table.path(new).parent.mkdir()
+    table.path(old).rename(table.path(new))
+    with caplog.at_level(logging.INFO):
+        rows = enrol(table, EnrolSettings()).rows
+    assert rows.loc[new].to_dict() == rows.loc[old].to_dict() | {
+        "category": "shiva", "label_source": "human",
+    }  # fmt: skip
+    assert rows.loc[new, ["mood", "status"]].to_list() == ["calm", "kept"]
+    assert f"files moved by hand: 1, such as {new}, from {old}" in caplog.text
+
+
+def test_another_picture_than_the_lost_one_takes_nothing_of_it(table: Table) -> None:
+    table.path("images/ganesha/a.png").unlink()
+    drop(table.folder, "images/shiva/a.png")
+    new = enrol(table, EnrolSettings()).rows.loc["images/shiva/a.png"]
+    assert (new["status"], new["mood"]) == ("review", "")
+
+
+def test_a_copy_of_a_file_that_is_there_takes_nothing_of_it(table: Table) -> None:
+    drop(table.folder, "images/shiva/a.png")
+    copy = table.path("images/shiva/a.png")
+    copy.write_bytes(table.path("images/ganesha/a.png").read_bytes())
+    assert enrol(table, EnrolSettings()).rows.loc["images/shiva/a.png", "status"] == "review"
+
+
 def test_nothing_to_add_changes_nothing(table: Table) -> None:
     before = table.rows.copy()
     assert enrol(table, EnrolSettings()).rows.equals(before)

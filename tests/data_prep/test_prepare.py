@@ -352,11 +352,13 @@ def test_two_columns_are_enough_and_others_stay(tmp_path: Path) -> None:
 
 def test_rows_without_files_and_files_without_rows(folder: Path) -> None:
     (folder / "images" / NAMES[0]).rename(folder / "images/ganesha/moved.png")
+    scene(9).save(folder / "images/ganesha/new.png")
     prepare(folder)
     rows = read_table(folder).rows
-    assert list(rows["status"]) == ["rejected", "kept", "kept", "review", "review"]
+    assert list(rows["status"]) == ["rejected", "kept", "kept", "review", "kept", "review"]
     assert rows["reject_reason"].iloc[0] == "file is missing"
-    assert rows["reject_reason"].iloc[4] == "file without a row in metadata.csv"
+    assert rows["reject_reason"].iloc[4] == ""  # the same picture, with all that its row told
+    assert rows["reject_reason"].iloc[5] == "file without a row in metadata.csv"
 
 
 @pytest.mark.parametrize(

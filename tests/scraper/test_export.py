@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from data_prep.prepare import run_steps
+from data_prep.steps import find_step
 from ideitify.dataset import COLUMNS, DatasetError, read_dataset, read_rows, write_rows
 from ideitify.licenses import normalize
 from scraper.__main__ import app
@@ -135,6 +137,69 @@ def test_a_kept_picture_is_to_be_judged_when_it_is_found_for_yet_another_class(
             (row,) = read_rows(tmp_path)
             assert (row["status"], row["reject_reason"][-5:]) == ("review", slug)
             write_rows(tmp_path, [row | {"status": "kept", "reject_reason": ""}])
+
+
+def test_a_picture_moved_by_hand_is_of_its_folder_s_category(
+    museum: Museum, tmp_path: Path
+) -> None:
+    small = tmp_path / "small"
+    with collection(tmp_path) as ledger:
+        collect(ledger, museum, tmp_path)
+        export(ledger, tmp_path)
+        export(ledger, tmp_path, small, max_side=64)
+        before = read_rows(tmp_path)[0]
+        new = move(tmp_path, before["file_name"], "shiva")
+        exported = export(ledger, tmp_path)
+        assert exported.moved == [f"{before['file_name']} -> {new}"]
+        assert exported.missing == []
+        after = {row["id"]: row for row in read_rows(tmp_path)}[before["id"]]
+        assert after == before | {
+            "file_name": new, "category": "shiva", "label_source": "human",
+        }  # fmt: skip
+        assert export(ledger, tmp_path).moved == []
+        export(ledger, tmp_path, small, max_side=64)
+        assert ledger.withdraw(new) == [new]
+    assert len(read_rows(tmp_path)) == len(files_in(tmp_path / "images")) == 2
+    copies = {row["id"]: row for row in read_rows(small)}
+    assert copies[before["id"]]["category"] == "shiva"
+    assert len(files_in(small / "images")) == 2
+
+
+def test_a_move_by_hand_outlives_preparing_and_exporting(museum: Museum, tmp_path: Path) -> None:
+    steps = [find_step(name) for name in ("enrol", "validate", "duplicates")]
+    with collection(tmp_path) as ledger:
+        collect(ledger, museum, tmp_path)
+        export(ledger, tmp_path)
+        before = read_rows(tmp_path)[0]
+        new = move(tmp_path, before["file_name"], "shiva")
+        for _ in range(2):
+            list(run_steps(tmp_path, steps, options={"workers": 1}))
+            assert export(ledger, tmp_path).missing == []
+            rows = {row["file_name"]: row for row in read_rows(tmp_path)}
+            kept = {name: row for name, row in rows.items() if row["status"] == "kept"}
+            assert len(kept) == len(files_in(tmp_path / "images")) == 2
+            assert kept[new]["category"] == "shiva"
+            for fact in ("source", "id", "url", "license", "attribution", "sha256"):
+                assert kept[new][fact] == before[fact] != ""
+
+
+def test_another_file_of_the_same_name_is_no_picture_that_was_moved(
+    museum: Museum, tmp_path: Path
+) -> None:
+    with collection(tmp_path) as ledger:
+        collect(ledger, museum, tmp_path)
+        export(ledger, tmp_path)
+        name = read_rows(tmp_path)[0]["file_name"]
+        (tmp_path / move(tmp_path, name, "shiva")).write_bytes(b"another")
+        exported = export(ledger, tmp_path)
+    assert (exported.moved, exported.missing) == ([], [name])
+
+
+def move(folder: Path, name: str, category: str) -> str:
+    """Move a picture to another category's folder, as a person would."""
+    place = folder / "images" / category
+    place.mkdir(exist_ok=True)
+    return (folder / name).rename(place / Path(name).name).relative_to(folder).as_posix()
 
 
 def test_views_of_one_object_are_a_group(museum: Museum, tmp_path: Path) -> None:
