@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -141,13 +141,15 @@ def top_5_accuracy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return top_k_accuracy(logits, targets, k=min(5, logits.shape[-1]))
 
 
-def named_metrics() -> list[Metric | Callable]:
+def named_metrics() -> list[Metric]:
     """Validation metrics, each under a name of its own (fastai names a `partial` by its function,
     so that two of them would share a column).
 
-    fastai's `F1Score` is not used: it counts every label that is guessed, and a bundle's figure
-    those that are there.
+    All are of every picture once: several processes look at some twice, where the pictures are no
+    multiple of them, and fastai's mean over batches would count those twice. fastai's `F1Score` is
+    not used: it counts every label that is guessed, and a bundle's figure those that are there.
     """
+    ranks = [AccumMetric(f, flatten=False) for f in (accuracy, top_3_accuracy, top_5_accuracy)]
     f1 = AccumMetric(macro_f1, flatten=False, to_np=True)
     loss = AccumMetric(tempered_loss, flatten=False, to_np=True, name="negative_log_likelihood")
-    return [accuracy, top_3_accuracy, top_5_accuracy, f1, loss]
+    return [*ranks, f1, loss]

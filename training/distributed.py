@@ -14,7 +14,7 @@ import torch
 from accelerate import DistributedDataParallelKwargs, PartialState
 from fastai.data.load import DataLoader
 from fastai.distributed import DistributedDL, DistributedTrainer
-from fastai.torch_core import num_distrib, rank_distrib
+from fastai.torch_core import default_device, num_distrib, rank_distrib
 from torch import nn
 
 
@@ -34,8 +34,17 @@ def main_first() -> Iterator[None]:
     if processes() == 1:
         yield
     else:
-        with PartialState().main_process_first():
+        with _state().main_process_first():
             yield
+
+
+def _state() -> PartialState:
+    """What accelerate knows of the processes: of several on CPUs nothing, unless it is told."""
+    return PartialState(cpu=_on_cpu())
+
+
+def _on_cpu() -> bool:
+    return default_device().type == "cpu"
 
 
 def bare(model: nn.Module) -> nn.Module:
@@ -47,7 +56,7 @@ class Share(DistributedDL):
     """fastai's loader of one process's share; its order also travels without CUDA."""
 
     def _broadcast(self, t: Sequence[int], rank: int) -> list[int]:
-        order = torch.as_tensor(t, device=PartialState().device)
+        order = torch.as_tensor(t, device=_state().device)
         torch.distributed.broadcast(order, rank)
         return order.tolist()
 
@@ -61,7 +70,7 @@ class Distributed(DistributedTrainer):
 
     def __init__(self) -> None:
         thawing = DistributedDataParallelKwargs(find_unused_parameters=True)
-        super().__init__(sync_bn=False, kwargs_handlers=[thawing])
+        super().__init__(sync_bn=False, cpu=_on_cpu(), kwargs_handlers=[thawing])
 
     def _wrap_dl(self, dl: DataLoader) -> Share:
-        return dl if isinstance(dl, Share) else Share(dl, device=PartialState().device)
+        return dl if isinstance(dl, Share) else Share(dl, device=_state().device)

@@ -65,7 +65,7 @@ DIVERGED = (
     "the training has diverged, its figures are no longer finite: lower learning_rate in a file "
     "for --settings, and start afresh"
 )
-console = Console(stderr=True)
+console = Console(stderr=True, quiet=not is_main())  # of several processes one speaks
 
 
 @dataclass(frozen=True)
@@ -241,6 +241,7 @@ def _train(
     console.print(
         f"{len(train)} pictures to train on, {len(valid)} to validate, {len(data.labels)} labels, "
         f"in {layer_precision(settings.precision, default_device())}"
+        + (f", in {processes()} processes" if processes() > 1 else "")
     )
     set_seed(settings.seed, reproducible=True)
     network = Network(backbone, len(data.labels), settings.dropout, settings.drop_path)
