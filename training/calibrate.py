@@ -144,11 +144,7 @@ def choose_thresholds(
     none_threshold = _rounded_up(losing[allowed] + 1e-9) if len(losing) > allowed else 0.0
 
     is_named = ~(wins & (none_probability >= none_threshold))
-    order = np.argsort(-confidence[is_named])
-    right = (best == targets)[is_named][order]
-    precision = np.cumsum(right) / np.arange(1, len(right) + 1)
-    enough = np.flatnonzero(precision >= NAMED_PRECISION)
-    deity_threshold = _rounded_up(confidence[is_named][order][enough[-1]]) if len(enough) else 1.0
+    deity_threshold = choose_deity(confidence[is_named], (best == targets)[is_named])
     named = confidence[is_named] >= deity_threshold
     share_named = named[targets[is_named] != none].sum() / (targets != none).sum()
     unsure = is_named & (confidence < deity_threshold)
@@ -172,6 +168,24 @@ def choose_thresholds(
             )
         ),
     )
+
+
+def choose_deity(confidence: np.ndarray, is_right: np.ndarray) -> float:
+    """The lowest threshold, of four decimals, at which names are right often enough.
+
+    Args:
+        confidence: (n,), of the first candidates of photos that are not answered "no deity".
+        is_right: bool (n,), whether the candidate is the photo's deity.
+
+    Returns:
+        The threshold; 1 where none reaches `NAMED_PRECISION`.
+    """
+    steps = np.floor(confidence * 1e4) / 1e4
+    order = np.argsort(-steps, kind="stable")
+    precision = np.cumsum(is_right[order]) / np.arange(1, len(order) + 1)
+    passes = np.append(np.diff(steps[order]) < 0, True)[: len(order)]  # photos of one step together
+    enough = np.flatnonzero(passes & (precision >= NAMED_PRECISION))
+    return float(steps[order][enough[-1]]) if len(enough) else 1.0
 
 
 def choose_broader(
