@@ -212,7 +212,23 @@ def _sets(predictions: Predictions, none: int | None) -> dict[str, Figures]:
         measured[name]["area_under_risk_coverage"] = bootstrap(
             _area_of(*_confidence_and_hits(p, t)), groups[members]
         )
+    if (named := _named_rightly(predictions)) is not None:
+        measured["all"]["named_rightly"] = named
     return measured
+
+
+def _named_rightly(predictions: Predictions) -> Estimate | None:
+    """Of the pictures that the bundle names outright, the share named rightly; None of none."""
+    probabilities, thresholds = predictions.probabilities, predictions.manifest.thresholds
+    is_none = np.array(predictions.manifest.labels) == NONE_CATEGORY
+    none, deities = probabilities[:, is_none].sum(axis=1), np.flatnonzero(~is_none)
+    best = deities[probabilities[:, deities].argmax(axis=1)]
+    confidence = probabilities[np.arange(len(best)), best]
+    is_nobody = (none >= thresholds.none) & (none > confidence)
+    named = (confidence >= thresholds.deity) & ~is_nobody
+    if not named.any():
+        return None
+    return bootstrap(_mean_of((best == predictions.targets)[named]), predictions.groups[named])
 
 
 def _area_of(confidence: np.ndarray, hits: np.ndarray) -> Callable[[np.ndarray], float]:

@@ -26,6 +26,7 @@ WORDS = {
     "none_auroc": "none AUROC",
     "none_false_positive_rate_at_95_recall": "none FPR at 95 % TPR",
     "area_under_risk_coverage": "area under risk-coverage",
+    "named_rightly": "named rightly, of those named outright",
     "auroc": "AUROC",
     "false_positive_rate_at_95_recall": "FPR at 95 % TPR",
     "negative_log_likelihood": "negative log-likelihood",

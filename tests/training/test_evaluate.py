@@ -73,6 +73,8 @@ def test_the_figures_are_those_that_can_be_counted(evaluated: tuple[str, Path]) 
     assert accuracy["value"] == pytest.approx(11 / 12, abs=1e-4)
     assert accuracy["pictures"] == 12
     assert figures["sets"]["deities only"]["accuracy"]["pictures"] == 9
+    named = figures["sets"]["all"]["named_rightly"]
+    assert (named["value"], named["pictures"]) == (pytest.approx(8 / 9, abs=1e-4), 9)
     assert figures["per_class"]["ganesha"]["value"] == pytest.approx(2 / 3, abs=1e-4)
     assert figures["per_medium"]["statue"] == {
         "value": 1.0, "low": 1.0, "high": 1.0, "pictures": 4
