@@ -1,4 +1,4 @@
-"""The scripts behind every figure in the docs."""
+"""The scripts behind the figures in the docs, but for those called notes there."""
 
 from __future__ import annotations
 
