@@ -17,10 +17,10 @@ Columns: `weak_category`, `weak_probability`, `weak_votes` (`title=shiva, model=
 `guesses`, the likeliest categories, for the review page. `.data_prep/weak.csv` has each function's
 coverage, overlaps and conflicts, and its accuracy where that could be measured.
 
-**What accuracy is measured on.** Human labels that no function was built from: of pictures that
-people decided on after the bundle was made, and of those that the bundle's training left out
-(`split` is `valid` or `test`). A picture is never among its own neighbours, nor is its group. A
-human label that somebody took from the title would flatter `title`: the figure cannot tell.
+**What accuracy is measured on.** Human labels of pictures that the bundle was not made of, as it
+remembers by their hashes; nothing is measured with a bundle that does not remember. A picture is
+never among its own neighbours, nor is its group. A human label that somebody took from the title
+would flatter `title`: the figure cannot tell.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Unpack
 
 import numpy as np
@@ -50,14 +49,13 @@ from data_prep.opinions import (
 )
 from data_prep.table import DECIDED_BY, KEPT, REJECTED, Table, own_where_empty
 from data_prep.workers import Where
-from ideitify.bundle import Manifest
+from ideitify.bundle import SEEN_DIGITS, Manifest
 from ideitify.dataset import PREPARED_NAME
-from ideitify.decisions import DECISIONS_NAME, read_decisions, standing
 from ideitify.files import write_whole
 from ideitify.knowledge import knowledge
 from ideitify.review import write_guesses
 
-VERSION = 2
+VERSION = 3
 
 TABLE_NAME = "weak.csv"
 LEAST_FUNCTIONS = 3  # fewer leave the label model nothing to learn from
@@ -142,16 +140,11 @@ def weak(
 
 
 def unseen_labels(table: Table, manifest: Manifest) -> pd.Series:
-    """bool (n,): pictures whose human label the bundle was not made from."""
-    made = standing(read_decisions(table.folder))
-    later = {
-        name
-        for name, said in made.items()
-        if any(decision.when > manifest.created for decision in said.values())
-    }
-    rows = table.rows
+    """bool (n,): pictures with a human label that the bundle is known not to be made of."""
+    seen, rows = manifest.training.get("seen", []), table.rows
     people = (rows["label_source"] == "human") & (rows["status"] != REJECTED)
-    return people & (rows["split"].isin(["valid", "test"]) | rows.index.isin(later))
+    unseen = (rows["sha256"] != "") & ~rows["sha256"].str[:SEEN_DIGITS].isin(seen)
+    return people & unseen & bool(seen)
 
 
 def opinions_frame(
@@ -317,8 +310,3 @@ def _opinion(weighed: Weighed, row: int) -> dict[str, str]:
         "weak_votes": ", ".join(f"{function}={category}" for function, category in votes.items()),
         "guesses": write_guesses(guesses) if votes else "",
     }
-
-
-def reads(table: Table) -> list[Path]:
-    """What the result depends on beside the table."""
-    return [table.folder / DECISIONS_NAME]

@@ -25,6 +25,7 @@ from pydantic import (
 from ideitify.files import sha256_of
 
 FORMAT_VERSION = 1
+SEEN_DIGITS = 12  # of the sha256 of each picture that it was made of, in `training["seen"]`
 MANIFEST_NAME = "bundle.json"
 MODEL_NAME = "model.onnx"
 INPUT_NAME = "photo"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ideitify.bundle import Manifest
+from ideitify.bundle import SEEN_DIGITS, Manifest
 from ideitify.dataset import DatasetError, Picture, read_dataset
 
 SIDES = ("valid", "test", "train", "all")
@@ -105,7 +105,7 @@ def seen_names(pictures: Iterable[Picture]) -> list[str]:
         the first 48 bits of their hashes, hex, sorted; two of a million pictures share theirs with
         a probability of 0.2 %.
     """
-    return sorted({picture.sha256[:12] for picture in pictures})
+    return sorted({picture.sha256[:SEEN_DIGITS] for picture in pictures})
 
 
 def _own_sides(rows: list[Picture], manifest: Manifest) -> dict[Path, str] | None:
@@ -117,7 +117,7 @@ def _own_sides(rows: list[Picture], manifest: Manifest) -> dict[Path, str] | Non
             f"the bundle {manifest.name} does not say which pictures it was trained on, as bundles "
             "of older versions: export it again from its run"
         )
-    trained = {p.path for p in rows if p.sha256[:12] in seen}
+    trained = {p.path for p in rows if p.sha256[:SEEN_DIGITS] in seen}
     tested = {p.path for p in rows if p.is_held_out}
     if not trained:
         return None
