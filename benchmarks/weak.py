@@ -4,11 +4,10 @@
 
 There is no harvest here whose truth is known, so this makes one of labelled pictures: those of the
 training side keep their labels, as pictures that people have looked at; those of the validation
-side, which the bundle has not learnt from (it must be the one trained on the same data with the
-same split), become a harvest whose searches were wrong for a share of them, at random. Real
-searches are wrong in more regular ways. Their titles are real, but some labels of this data were
-once read off them, so everything is run without titles, too. Compared: the search's word as it is,
-Snorkel's majority vote, its label model.
+side, which the bundle has not learnt from, as it remembers, become a harvest whose searches were
+wrong for a share of them, at random. Real searches are wrong in more regular ways. Their titles are
+real, but some labels of this data were once read off them, so everything is run without titles,
+too. Compared: the search's word as it is, Snorkel's majority vote, its label model.
 """
 
 from __future__ import annotations
@@ -31,17 +30,21 @@ from data_prep.weak import WeakSettings, Weighed, opinions_frame, weigh
 from ideitify.bundle import read_manifest
 from ideitify.dataset import read_rows, write_rows
 from training.data import choose_pictures
-from training.split import split_pictures
+from training.sides import choose_side
 
 SOURCES = ("one source", "another")
 
 
-def make_harvest(data: Path, folder: Path) -> tuple[Table, np.ndarray]:
-    """The pictures as a table in `folder`, and bool (n,): which of them the bundle has not seen."""
+def make_harvest(data: Path, folder: Path, bundle: Path) -> tuple[Table, np.ndarray]:
+    """The pictures as a table in `folder`, and bool (n,): which of them the bundle has not seen.
+
+    Raises:
+        DatasetError: see `choose_side`.
+    """
     (folder / "images").symlink_to((data / "images").resolve())
     pictures = choose_pictures(data)
-    unseen = split_pictures(pictures).is_valid
-    side = {str(p.columns["file_name"]): bool(v) for p, v in zip(pictures, unseen, strict=True)}
+    unseen = {p.path for p in choose_side(data, read_manifest(bundle), "valid").pictures}
+    side = {str(p.columns["file_name"]): p.path in unseen for p in pictures}
     write_rows(folder, [row for row in read_rows(data) if row["file_name"] in side])
     table = read_table(folder)
     return table, np.array([side[str(name)] for name in table.rows.index])
@@ -93,7 +96,7 @@ def main(
     """Print the comparison for searches that are wrong for 20 and 40 % of the pictures."""
     settings = WeakSettings()
     with tempfile.TemporaryDirectory() as scratch:
-        table, found = make_harvest(data, Path(scratch))
+        table, found = make_harvest(data, Path(scratch), bundle)
         seen, manifest = embed(table, str(bundle)), read_manifest(bundle)
     truth = table.rows["category"].to_numpy()[found]
     for wrong in (0.2, 0.4):
