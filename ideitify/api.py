@@ -190,6 +190,8 @@ async def _photo_field(request: Request, hold: Hold) -> tuple[bytes, str | None]
             form = await parser.parse()
         except MultiPartException as error:
             raise ApiError(400, "bad_form", f"The form cannot be read: {error.message}") from error
+        except UnicodeError as error:  # a charset that is none for bytes
+            raise ApiError(400, "bad_form", "The form cannot be read: name no charset.") from error
     try:
         if not parser.is_whole:
             raise ApiError(400, "bad_form", "The form ends in the middle: send it again.")

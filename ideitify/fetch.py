@@ -114,6 +114,7 @@ def is_public(address: str) -> bool:
     ip = ipaddress.ip_address(address)
     if ip in _NAT64:
         ip = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    ip = getattr(ip, "ipv4_mapped", None) or ip
     special = ip.is_reserved or ip.is_multicast or any(ip in network for network in _NOT_PUBLIC)
     return ip.is_global and not special
 
@@ -122,7 +123,7 @@ def _parse(url: str, base: httpx.URL | None = None) -> httpx.URL:
     try:
         target = base.join(url) if base else httpx.URL(url.strip())
         host = target.host  # decodes punycode, which need not be any
-    except (httpx.InvalidURL, UnicodeError) as error:
+    except (httpx.InvalidURL, ValueError) as error:  # `ValueError`: of `urljoin`
         raise FetchError("bad_url") from error
     if target.scheme not in {"http", "https"} or not host or target.userinfo:
         raise FetchError("bad_url")
